@@ -1,16 +1,16 @@
 """Everything that can go wrong, each with the status its client sees. One tree, told to clients at one door (server.py).
 
-    InterlinguaError
-    ├── ConfigError                what a person must mend before anything starts
-    ├── FramingError               bytes that are no frames
-    └── GatewayError               has a Failure: what a client is told
-        ├── InvalidRequest         400, names the field
-        ├── NotFound 404, MethodNotAllowed 405, TooLarge 413, HeadTooLarge 431
-        ├── Overloaded             503, with retry-after
-        └── UpstreamError          the provider's doing
-            ├── ProviderFailure    it answered with an error; its own Failure is passed on
-            ├── UpstreamUnreachable 502, UpstreamBroken 502, UpstreamGarbage 502
-            └── UpstreamTimeout    504
+InterlinguaError
+├── ConfigError                what a person must mend before anything starts
+├── FramingError               bytes that are no frames
+└── GatewayError               has a Failure: what a client is told
+    ├── InvalidRequest         400, names the field
+    ├── NotFound 404, MethodNotAllowed 405, TooLarge 413, HeadTooLarge 431
+    ├── Overloaded             503, with retry-after
+    └── UpstreamError          the provider's doing
+        ├── ProviderFailure    it answered with an error; its own Failure is passed on
+        ├── UpstreamUnreachable 502, UpstreamBroken 502, UpstreamGarbage 502
+        └── UpstreamTimeout    504
 """
 
 from typing import Final
@@ -83,7 +83,9 @@ class GatewayError(InterlinguaError):
 
     kind = "server_error"
 
-    def __init__(self, message: str, *, param: str | None = None, code: str | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.failure = Failure(
             status=KINDS[self.kind], kind=self.kind, message=message, param=param, code=code, retry_after=retry_after

@@ -81,11 +81,10 @@ class ToolCall(Part, tag="tool_call"):
     id: str
     name: str
     arguments: str = ""  # the model's exact text: prompt caches match bytes
-    server: bool = False  # run by the backend, not by the client
 
 
 class Opaque(Part, tag="opaque"):
-    """A whole block that only `origin` knows."""
+    """A whole block that only `origin` knows: server tools and their results, and whatever was born after this file."""
 
     origin: str
     data: Json
@@ -96,7 +95,6 @@ class ToolResult(Part, tag="tool_result"):
     name: str | None = None
     parts: list[Text | Media | Opaque] = []
     error: bool = False
-    server: bool = False
 
 
 AnyPart = Text | Thinking | Media | ToolCall | ToolResult | Opaque
@@ -241,7 +239,7 @@ class PartEnd(Event, tag="part_end"):
 
 
 class ChoiceEnd(Event, tag="choice_end"):
-    finish: Finish
+    finish: Finish | None = None
 
 
 class UsageSoFar(Event, tag="usage"):

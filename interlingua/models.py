@@ -17,6 +17,7 @@ class Model(Struct, frozen=True):
     thinks: Thinks = "no"
     sampling: bool = True
     signs_calls: bool = False  # refuses a tool call in the history that lacks its signature
+    replays: bool = False  # an OpenAI-style model that wants its `reasoning_content` back in the history
 
 
 # First match wins; matched anywhere in the name, so that "eu.anthropic.claude-…" and "models/gemini-…" are found too.
@@ -39,6 +40,7 @@ _ROWS: Final[list[tuple[str, Model]]] = [
     (r"(^|/)(gpt-5[\w.-]*-chat)", Model("openai", 16_384)),
     (r"(^|/)(o[1-9]|gpt-([5-9]|\d\d)|codex)", Model("openai_reasoning", 128_000, "effort", sampling=False)),
     (r"(^|/)(gpt-|chatgpt-)", Model("openai", 16_384)),
+    (r"deepseek|kimi|glm-|minimax|mimo", Model(replays=True)),
 ]
 _TABLE: Final = [(re.compile(pattern), row) for pattern, row in _ROWS]
 _UNKNOWN: Final = Model()

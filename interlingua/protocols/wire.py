@@ -1,6 +1,7 @@
 """Reading a client's JSON by hand: each reader returns the value or raises InvalidRequest naming the field."""
 
-from typing import Any, cast
+from base64 import b64encode
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -51,6 +52,21 @@ def array(value: Any, path: str) -> list[Any]:
     return cast("list[Any]", value)
 
 
+def as_obj(value: Any) -> Json:
+    """The value where it is an object, else an empty one: for reading what may be there."""
+    return cast(Json, value) if type(value) is dict else {}
+
+
+def as_array(value: Any) -> list[Any]:
+    """The value where it is an array, else an empty one."""
+    return cast("list[Any]", value) if type(value) is list else []
+
+
+def as_text(value: Any) -> str | None:
+    """The value where it is a string."""
+    return value if type(value) is str else None
+
+
 def texts(value: Any, path: str) -> list[str]:
     return [text(item, f"{path}[{i}]") for i, item in enumerate(array(value, path))]
 
@@ -71,7 +87,9 @@ def need(d: Json, key: str, path: str) -> Any:
 
 def said(value: Any) -> str:
     """A value as an error may quote it: its kind, and itself where that is short and safe."""
-    kind = {dict: "an object", list: "an array", type(None): "null", bool: "a boolean", str: "a string"}.get(type(value), "a number")
+    kind = {dict: "an object", list: "an array", type(None): "null", bool: "a boolean", str: "a string"}.get(
+        type(value), "a number"
+    )
     return f"{kind} ({value!r})" if isinstance(value, str) and len(value) <= 40 else kind
 
 
@@ -82,13 +100,19 @@ def keep(node: Node, name: str, rest: Json) -> None:
         node.extras = {**node.extras, name: {**node.extras.get(name, {}), **rest}}
 
 
+def keep_in(node: Node, name: str, field: str, rest: Json) -> None:
+    """As keep, for what stood inside the known object `field`: kept as "field.key", so that losses name it whole."""
+    keep(node, name, {f"{field}.{key}": value for key, value in rest.items()})
+
+
 def merge(out: Json, node: Node, name: str) -> Json:
-    """Writes the node's own extras of protocol `name` back; spelling notes (`~`) stay out."""
-    mine = node.extras.get(name)
-    if mine:
-        for key, value in mine.items():
-            if key[0] != "~":
-                out[key] = value
+    """Writes the node's own extras of protocol `name` back, each into its object; spelling notes (`~`) stay out."""
+    for key, value in node.extras.get(name, {}).items():
+        field, dot, inner = key.partition(".")
+        if dot and type(out.get(field)) is dict:
+            out[field][inner] = value
+        elif key[:1] != "~":
+            out[key] = value
     return out
 
 
@@ -102,8 +126,23 @@ def foreign(node: Node, name: str, path: str, lose: Lose) -> None:
     for origin, values in node.extras.items():
         if origin != name:
             for key in values:
-                if key[0] != "~":
+                if key[:1] != "~":
                     lose(f"{path}.{key}" if path else key, "dropped", f"only {origin} has it")
+
+
+def rename(path: str, names: dict[str, str]) -> str:
+    """A path whose longest known beginning is put in other words: rename("stop[3]", {"stop": "stopSequences"})."""
+    end = len(path)
+    while end > 0:
+        if (new := names.get(path[:end])) is not None:
+            return new + path[end:]
+        end = max(path.rfind(".", 0, end), path.rfind("[", 0, end))
+    return path
+
+
+def note_down(node: Node, name: str, key: str, value: Any = True) -> None:
+    """Leaves a spelling note (`~key`) for `name`'s own formatter."""
+    node.extras = {**node.extras, name: {**node.extras.get(name, {}), key: value}}
 
 
 def is_json_object(raw: str) -> bool:
@@ -112,3 +151,12 @@ def is_json_object(raw: str) -> bool:
         return type(decode_json(raw)) is dict
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return False
+
+
+def standard_base64(data: str) -> str:
+    """Base64 in the standard alphabet; Google's SDK writes the URL-safe one."""
+    return data.replace("-", "+").replace("_", "/") if "-" in data or "_" in data else data
+
+
+def base64_of(words: str) -> str:
+    return b64encode(words.encode()).decode()

@@ -1,0 +1,70 @@
+# `make` alone lists what there is. Needs nothing but make and Python 3.11 or later; uv makes the set-up faster.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check fix fuzz bench bench-quick lock clean
+
+BIN := .venv/bin
+CODE := interlingua tests $(wildcard bench tools)
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
+	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
+INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+
+LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-annotate --custom-compile-command "make lock"
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/run.stamp ## start the gateway before mock providers: a tour through every protocol, no key needed
+	@trap : INT; $(BIN)/interlingua demo
+
+test: .venv/dev.stamp ## run the tests
+	@$(BIN)/python -m pytest
+
+check: .venv/dev.stamp ## format, lint and types
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+fix: .venv/dev.stamp ## format, and mend what ruff can mend
+	@$(BIN)/ruff format $(CODE)
+	@$(BIN)/ruff check --fix $(CODE)
+
+fuzz: .venv/dev.stamp ## the property tests again, with many more examples
+	@$(BIN)/python -m bench.fuzz
+
+bench: .venv/dev.stamp ## measure against Envoy, nginx and LiteLLM, about 8 minutes (docs/bench.md)
+	@$(BIN)/python -m bench
+
+bench-quick: .venv/dev.stamp ## the same in short, without LiteLLM
+	@$(BIN)/python -m bench --quick
+
+lock: ## resolve the dependencies anew into requirements/*.txt (needs uv)
+	@$(if $(UV),,echo "make lock needs uv: pip install uv" >&2; exit 1)
+	@uv pip compile $(LOCK) pyproject.toml --output-file requirements/run.txt
+	@uv pip compile $(LOCK) pyproject.toml --extra dev --constraint requirements/run.txt --output-file requirements/dev.txt
+
+clean: ## remove the environment and everything that was made
+	rm -rf .venv build dist bench/out .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(if $(PYTHON),,echo "Interlingua needs Python 3.11 or later; none was found. Name yours: make PYTHON=/path/to/python3" >&2; exit 1)
+	@$(if $(UV),uv venv --quiet --python $(PYTHON) .venv,$(VENV))
+
+define VENV
+$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) comes without venv and pip here:\
+ install them (Debian: apt install python3-venv) or uv, then run make again." >&2; exit 1; }; $(PYTHON) -m venv .venv
+endef
+
+.venv/run.stamp: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up .venv (once) ..."
+	@$(INSTALL) --require-hashes -r requirements/run.txt
+	@$(INSTALL) --no-deps -e .
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt .venv/run.stamp
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@

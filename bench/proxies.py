@@ -1,0 +1,219 @@
+"""The systems under test, one worker each: how each is set before the upstream, and started."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+
+from bench.environments import ENVOY, LITELLM, environment
+from bench.process import PROXY_CORE, Process, free_port
+from bench.upstream import Start, Upstream, nginx_process
+
+PATH: Final = "/v1/chat/completions"
+MODES: Final = ("burst", "paced", "first", "slow")
+Way = Literal["plain", "tls", "streams"]
+Json = dict[str, Any]
+
+
+class Proxy(Struct, frozen=True):
+    """A system that runs. A plain proxy has a port for each way to the upstream; the others tell them by the model's name."""
+
+    name: str
+    ports: dict[Way, int]
+    process: Process
+    heavy: bool = False  # so slow that its requests are counted out to it
+
+
+def _fill(template: str, **values: object) -> str:
+    for name, value in values.items():
+        template = template.replace(f"@{name}@", str(value))
+    return template
+
+
+_INTERLINGUA: Final = """
+[server]
+port = @port@
+max_in_flight = 2000
+
+[routing]
+default_backend = "plain"
+
+[backends.plain]
+protocol = "@protocol@"
+url = "http://127.0.0.1:@plain@"
+api_key_env = "BENCH_KEY"
+[backends.plain.model_mapping]
+"gpt-4o" = "@model@"
+
+[backends.tls]
+protocol = "@protocol@"
+url = "https://127.0.0.1:@tls@"
+api_key_env = "BENCH_KEY"
+[backends.tls.model_mapping]
+"gpt-4o-tls" = "@model@"
+
+[backends.streams]
+protocol = "@protocol@"
+url = "http://127.0.0.1:@streams@"
+api_key_env = "BENCH_KEY"
+[backends.streams.model_mapping]
+"""
+
+
+def start_interlingua(protocol: Literal["openai", "anthropic"], name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
+    """Interlingua for OpenAI clients before an upstream that speaks `protocol`."""
+    port = free_port()
+    model = "claude-sonnet-4-5" if protocol == "anthropic" else "gpt-4o-2024-11-20"
+    values = {"port": port, "protocol": protocol, "plain": upstream.plain, "tls": upstream.tls, "streams": upstream.streams}
+    text = _fill(_INTERLINGUA, model=model, **values)
+    text += "".join(f'"gpt-4o-{mode}" = "{model}-{mode}"\n' for mode in MODES)
+    config = folder / f"{name}.toml"
+    config.write_text(text)
+    argv = [sys.executable, "-m", "interlingua", "serve", "--config", str(config)]
+    env = {"BENCH_KEY": "bench-key", "SSL_CERT_FILE": str(upstream.ca)}
+    process = start(Process(name, argv, PROXY_CORE, folder, env))
+    process.wait_ready(port, "/ready")
+    return Proxy(name, {"plain": port, "tls": port, "streams": port}, process)
+
+
+def _envoy_config(ports: dict[Way, int], targets: dict[Way, int], admin: int, ca: Path) -> Json:
+    def address(port: int) -> Json:
+        return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+    def listener(way: Way) -> Json:
+        route = {"match": {"prefix": "/"}, "route": {"cluster": way, "timeout": "0s"}}
+        manager = {
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": way,
+            "route_config": {"virtual_hosts": [{"name": way, "domains": ["*"], "routes": [route]}]},
+            "http_filters": [
+                {
+                    "name": "envoy.filters.http.router",
+                    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+                }
+            ],
+        }
+        chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+        return {"name": way, "address": address(ports[way]), "filter_chains": [chain]}
+
+    def cluster(way: Way) -> Json:
+        endpoint = {"endpoint": {"address": address(targets[way])}}
+        limits = {"max_connections": 10000, "max_pending_requests": 10000, "max_requests": 10000}
+        found: Json = {
+            "name": way,
+            "type": "STATIC",
+            "load_assignment": {"cluster_name": way, "endpoints": [{"lb_endpoints": [endpoint]}]},
+            "circuit_breakers": {"thresholds": [limits]},
+        }
+        if way == "tls":
+            common = {
+                "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
+                "validation_context": {"trusted_ca": {"filename": str(ca)}},
+            }
+            kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+            context = {"@type": kind, "sni": "localhost", "common_tls_context": common}
+            found["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": context}
+        return found
+
+    resources = {"listeners": [listener(way) for way in ports], "clusters": [cluster(way) for way in ports]}
+    return {"admin": {"address": address(admin)}, "static_resources": resources}
+
+
+def _targets(upstream: Upstream) -> dict[Way, int]:
+    return {"plain": upstream.plain, "tls": upstream.tls, "streams": upstream.streams}
+
+
+def start_envoy(name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
+    """Envoy as a plain proxy: nothing read, nothing translated."""
+    binary = environment("envoy", ENVOY) / "envoy"
+    ports: dict[Way, int] = {"plain": free_port(), "tls": free_port(), "streams": free_port()}
+    admin = free_port()
+    config = folder / "envoy.json"
+    config.write_text(json.dumps(_envoy_config(ports, _targets(upstream), admin, upstream.ca), indent=1))
+    argv = [str(binary), "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
+    process = start(Process(name, argv, PROXY_CORE, folder))
+    process.wait_ready(admin, "/ready")
+    return Proxy(name, ports, process)
+
+
+_NGINX: Final = """
+  upstream @way@ { server 127.0.0.1:@target@; keepalive 64; keepalive_requests 100000000; }
+  server {
+    listen 127.0.0.1:@port@ backlog=4096;
+    location = /ready { return 200; }
+    location / {
+      proxy_pass @scheme@://@way@;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering @buffering@;
+      proxy_ssl_protocols TLSv1.3;
+      proxy_ssl_verify on;
+      proxy_ssl_name localhost;
+      proxy_ssl_trusted_certificate @ca@;
+    }
+  }
+"""
+
+
+def start_nginx(name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
+    """nginx as a plain proxy, keep-alive to the upstream, unbuffered where it streams."""
+    ports: dict[Way, int] = {"plain": free_port(), "tls": free_port(), "streams": free_port()}
+    http = "".join(
+        _fill(
+            _NGINX,
+            way=way,
+            port=ports[way],
+            target=target,
+            scheme="https" if way == "tls" else "http",
+            buffering="off" if way == "streams" else "on",
+            ca=upstream.ca,
+        )
+        for way, target in _targets(upstream).items()
+    )
+    process = start(nginx_process(name, http, PROXY_CORE, folder / name))
+    process.wait_ready(ports["plain"], "/ready")
+    return Proxy(name, ports, process)
+
+
+def start_litellm(name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
+    """LiteLLM's proxy, from OpenAI to Anthropic."""
+    binary = environment("litellm", LITELLM) / "litellm"
+    port = free_port()
+
+    def model(client: str, provider: str, origin: str) -> Json:
+        params = {"model": f"anthropic/{provider}", "api_base": origin, "api_key": "bench-key"}
+        return {"model_name": client, "litellm_params": params}
+
+    streams = f"http://127.0.0.1:{upstream.streams}"
+    models = [
+        model("gpt-4o", "claude-sonnet-4-5", f"http://127.0.0.1:{upstream.plain}"),
+        model("gpt-4o-tls", "claude-sonnet-4-5", f"https://127.0.0.1:{upstream.tls}"),
+        *(model(f"gpt-4o-{mode}", f"claude-sonnet-4-5-{mode}", streams) for mode in MODES),
+    ]
+    config = folder / "litellm.yaml"  # JSON is YAML
+    config.write_text(json.dumps({"model_list": models, "litellm_settings": {"drop_params": True, "telemetry": False}}, indent=1))
+    argv = [str(binary), "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
+    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "SSL_CERT_FILE": str(upstream.ca)}
+    process = start(Process(name, argv, PROXY_CORE, folder, env))
+    process.wait_ready(port, "/health/liveliness", limit=60.0)
+    return Proxy(name, {"plain": port, "tls": port, "streams": port}, process, heavy=True)
+
+
+def _translated(name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
+    return start_interlingua("anthropic", name, upstream, folder, start)
+
+
+def _same(name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
+    return start_interlingua("openai", name, upstream, folder, start)
+
+
+SYSTEMS: Final[dict[str, Callable[[str, Upstream, Path, Start], Proxy]]] = {
+    "interlingua": _translated,
+    "interlingua-same": _same,
+    "envoy": start_envoy,
+    "nginx": start_nginx,
+    "litellm": start_litellm,
+}

@@ -1,0 +1,174 @@
+"""What no single value can tell: settings that contradict each other, names that lead nowhere, and what this version lacks."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import fields
+
+from interlingua.config.document import Document, Problems
+from interlingua.config.lines import Path
+from interlingua.config.reader import did_you_mean
+from interlingua.config.settings import Auth, BackendSettings, Routing, Settings
+from interlingua.config.values import backend_name
+from interlingua.errors import ConfigError
+
+# Settings that are read and then refused, because what they ask for is not in this version: the key path (`*` is any name)
+# and the values refused; None: any but the default.
+NOT_YET: Final[dict[str, tuple[str, ...] | None]] = {
+    "auth.mode": None,
+    "auth.keys": None,
+    "auth.aws_keys": None,
+    "routing.strategy": None,
+    "routing.attempts": None,
+    "routing.retry_on": None,
+    "routing.stream_upstream": None,
+    "routing.early_stop": None,
+    "routing.hedge": None,
+    "routing.breaker": None,
+    "routing.fallbacks": None,
+    "log.requests": None,
+    "log.sample": None,
+    "backends.*.protocol": ("responses", "azure", "vertex", "bedrock", "gemini-cli"),
+    "backends.*.api_key_envs": None,
+    "backends.*.api_keys_file": None,
+    "backends.*.weight": None,
+    "backends.*.limits": None,
+}
+
+# Settings that only these protocols have
+_ONLY: Final[dict[str, tuple[str, ...]]] = {
+    "api_version": ("azure",),
+    "project": ("vertex",),
+    "location": ("vertex",),
+    "access_token_env": ("vertex",),
+    "aws_region": ("bedrock",),
+}
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {"azure": ("url",), "vertex": ("project", "location")}
+_KEY_SOURCES: Final = ("api_key_env", "api_key_envs", "api_keys_file")
+
+
+def check_settings(document: Document, settings: Settings) -> None:
+    """Raises ConfigError with all that is wrong; the environment is not looked at."""
+    problems = Problems(document)
+    _check_absent(settings, problems)
+    _check_auth(settings.auth, problems)
+    _check_routing(settings.routing, settings.backends, problems)
+    for name, backend in settings.backends.items():
+        _check_backend(name, backend, problems)
+    problems.settle()
+    if not settings.backends:
+        raise ConfigError(f"{document.name}: has no backends; add one, for example [backends.mock] with protocol = \"mock\".")
+
+
+def available(protocol: str) -> bool:
+    """Whether this version has the protocol."""
+    return protocol not in (NOT_YET.get("backends.*.protocol") or ())
+
+
+def _check_absent(settings: Settings, problems: Problems) -> None:
+    for pattern, refused in NOT_YET.items():
+        for path, value, default in _found(settings, tuple(pattern.split(".")), ()):
+            if refused is None and not _is_default(value, default):
+                problems.add(path, "is not available in this version: leave it out")
+            elif refused is not None and value in refused:
+                problems.add(path, f"cannot be {value} yet: this version does not have it")
+
+
+def _found(value: Any, pattern: Path, path: Path) -> Iterator[tuple[Path, Any, Any]]:
+    """(path, value, default) of each setting the pattern leads to."""
+    head, rest = pattern[0], pattern[1:]
+    if isinstance(value, dict):
+        for name, inner in cast("dict[str, Any]", value).items():
+            yield from _found(inner, rest, (*path, name))
+        return
+    inner, default = getattr(value, str(head)), _default(value, str(head))
+    if rest:
+        yield from _found(inner, rest, (*path, head))
+    else:
+        yield (*path, head), inner, default
+
+
+def _default(value: Struct, name: str) -> Any:
+    field = next(field for field in fields(value) if field.name == name)
+    return field.default if field.default is not msgspec.NODEFAULT else None
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    if isinstance(value, dict):
+        return not any(cast("dict[str, Any]", value).values())
+    return value == default
+
+
+def _check_auth(auth: Auth, problems: Problems) -> None:
+    if auth.mode == "keys" and not auth.keys and not auth.aws_keys:
+        problems.add(("auth", "mode"), "is keys, and there are none: add [[auth.keys]] with a name and a key_env")
+    _check_repeats(("auth", "keys"), [key.name for key in auth.keys], problems, "name")
+    _check_repeats(("auth", "aws_keys"), [key.access_key_id for key in auth.aws_keys], problems, "access_key_id")
+
+
+def _check_routing(routing: Routing, backends: dict[str, BackendSettings], problems: Problems) -> None:
+    if not routing.order:
+        problems.add(("routing", "order"), "is empty, so that no model would be found")
+    for name in ("order", "retry_on", "early_stop"):
+        _check_repeats(("routing", name), getattr(routing, name), problems)
+    default = routing.default_backend
+    if default is not None and default not in backends:
+        problems.add(("routing", "default_backend"), f"names no backend ({default})" + did_you_mean(default, list(backends)))
+    elif default is not None and "fallback" not in routing.order:
+        problems.add(("routing", "default_backend"), "is never reached: routing.order lacks fallback")
+    mapped = {key for backend in backends.values() for key in backend.model_mapping}
+    for model, targets in routing.fallbacks.items():
+        _check_repeats(("routing", "fallbacks", model), targets, problems)
+        for index, target in enumerate(targets):
+            name, slash, _ = target.partition("/")
+            if slash and name not in backends and default is None and not any(_covers(key, target) for key in mapped):
+                what = f"names no backend ({name})" + did_you_mean(name, list(backends))
+                problems.add(("routing", "fallbacks", model, index), what)
+
+
+def _covers(key: str, model: str) -> bool:
+    """Whether a mapping key, glob or not, means `model`."""
+    head, star, tail = key.partition("*")
+    return key == model if not star else model.startswith(head) and model.endswith(tail)
+
+
+def _check_backend(name: str, backend: BackendSettings, problems: Problems) -> None:
+    path: Path = ("backends", name)
+    try:
+        backend_name(name)
+    except ValueError as error:
+        problems.add(path, str(error))
+    for setting, protocols in _ONLY.items():
+        if getattr(backend, setting) is not None and backend.protocol not in protocols:
+            problems.add((*path, setting), f"belongs to protocol {' or '.join(protocols)} alone, not to {backend.protocol}")
+    for setting in _NEEDED.get(backend.protocol, ()):
+        if getattr(backend, setting) is None:
+            problems.add(path, f"needs the setting `{setting}`, as its protocol is {backend.protocol}")
+    sources = [source for source in _KEY_SOURCES if getattr(backend, source)]
+    if len(sources) > 1:
+        problems.add((*path, sources[1]), f"and {sources[0]} exclude each other: keep one")
+    _check_repeats((*path, "api_key_envs"), backend.api_key_envs, problems)
+    if backend.capabilities != "auto":
+        _check_repeats((*path, "capabilities"), backend.capabilities, problems)
+    for key, value in backend.model_mapping.items():
+        wrong = _mapping_mistake(key, value)
+        if wrong:
+            problems.add((*path, "model_mapping", key), wrong)
+
+
+def _mapping_mistake(key: str, value: str) -> str | None:
+    if not key.strip():
+        return "is an empty name: no client asks for it"
+    if key.count("*") > 1:
+        return "has more than one `*`"
+    if value.count("*") > 1:
+        return "has more than one `*` in its value"
+    return "has a `*` in its value but none in its key" if "*" in value and "*" not in key else None
+
+
+def _check_repeats(path: Path, words: Sequence[str], problems: Problems, field: str | None = None) -> None:
+    for index, word in enumerate(words):
+        if word in words[:index]:
+            problems.add((*path, index) if field is None else (*path, index, field), "repeats an earlier one")

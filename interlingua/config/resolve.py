@@ -1,0 +1,148 @@
+"""From settings to a Config: addresses taken apart, and the secrets that the settings name fetched from the environment."""
+
+from collections.abc import Mapping
+from pathlib import Path as File
+from typing import Final
+
+from msgspec.structs import replace
+
+from interlingua.config.checks import check_settings
+from interlingua.config.document import Document, Problems
+from interlingua.config.lines import Path
+from interlingua.config.reader import read_settings
+from interlingua.config.settings import Backend, BackendSettings, ClientKey, Config, Overrides, Settings
+from interlingua.config.values import Secret, address, key_text
+from interlingua.hosts import HOSTS
+
+_LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0", "::"})
+
+
+def build(document: Document, env: Mapping[str, str], overrides: Overrides) -> Config:
+    """Raises ConfigError with what is wrong, all of one stage: the text, the meaning, the environment."""
+    settings = read_settings(document)
+    document, settings = _override(document, settings, overrides)
+    check_settings(document, settings)
+    problems = Problems(document)
+    resolver = _Resolver(document, env, problems)
+    backends = {name: resolver.backend(name, backend) for name, backend in settings.backends.items()}
+    client_keys, aws_keys = resolver.client_keys(settings)
+    config = Config(
+        server=settings.server,
+        auth=settings.auth,
+        routing=settings.routing,
+        log=settings.log,
+        backends=backends,
+        client_keys=client_keys,
+        aws_keys=aws_keys,
+        source=document.name,
+        overrides=overrides,
+        found=(f"configuration: {document.name}", *(_told(backend) for backend in backends.values())),
+    )
+    _check_loop(config, problems)
+    problems.settle()
+    return config
+
+
+def _override(document: Document, settings: Settings, overrides: Overrides) -> tuple[Document, Settings]:
+    """The command line's words in the settings' place, and in the place that errors name."""
+    names = dict(document.names)
+    server: dict[str, str | int] = {}
+    for key in ("host", "port", "workers"):
+        value = getattr(overrides, key)
+        if value is not None:
+            server[key] = value
+            names["server", key] = f"--{key}"
+    settings = replace(settings, server=replace(settings.server, **server))
+    if overrides.backend is not None:
+        names["routing", "default_backend"] = "--backend"
+        settings = replace(settings, routing=replace(settings.routing, default_backend=overrides.backend))
+    return replace(document, names=names), settings
+
+
+class _Resolver:
+    def __init__(self, document: Document, env: Mapping[str, str], problems: Problems) -> None:
+        self._folder = File(document.name).parent
+        self._env = env
+        self._problems = problems
+
+    def backend(self, name: str, settings: BackendSettings) -> Backend:
+        host = HOSTS[settings.protocol]
+        base, path = address(settings.url or host.url)
+        return Backend(
+            name=name,
+            host=host,
+            base=base,
+            prefix=path or host.prefix,
+            keys=self._keys(("backends", name), settings),
+            priority=settings.priority,
+            model_mapping=settings.model_mapping,
+            settings=settings,
+        )
+
+    def client_keys(self, settings: Settings) -> tuple[tuple[ClientKey, ...], tuple[ClientKey, ...]]:
+        """The clients' own keys and AWS keys; none where nobody is asked for them."""
+        if settings.auth.mode != "keys":
+            return (), ()
+        keys: list[ClientKey] = []
+        for index, key in enumerate(settings.auth.keys):
+            path: Path = ("auth", "keys", index, "key_env")
+            secret = self._secret(key.key_env, path)
+            if secret in (earlier.secret for earlier in keys):
+                self._problems.add(path, "holds the same key as an earlier one, so that its owner could not be told")
+            keys.append(ClientKey(key.name, secret))
+        aws = [
+            ClientKey(key.access_key_id, self._secret(key.secret_env, ("auth", "aws_keys", index, "secret_env")))
+            for index, key in enumerate(settings.auth.aws_keys)
+        ]
+        return tuple(keys), tuple(aws)
+
+    def _keys(self, path: Path, settings: BackendSettings) -> tuple[Secret, ...]:
+        if settings.api_key_env:
+            return (self._secret(settings.api_key_env, (*path, "api_key_env")),)
+        if settings.api_keys_file:
+            return self._file(settings.api_keys_file, (*path, "api_keys_file"))
+        names = enumerate(settings.api_key_envs)
+        return tuple(self._secret(name, (*path, "api_key_envs", index)) for index, name in names)
+
+    def _secret(self, name: str, path: Path) -> Secret:
+        value = self._env.get(name)
+        if not value:
+            self._problems.add(path, f"names the environment variable {name}, which is not set")
+            return Secret("")
+        try:
+            return Secret(key_text(value))
+        except ValueError as error:
+            self._problems.add(path, f"names the environment variable {name}, whose value {error}")
+            return Secret("")
+
+    def _file(self, name: str, path: Path) -> tuple[Secret, ...]:
+        """One key a line; blank lines and lines that begin with # are passed over. The name is relative to the file's folder."""
+        try:
+            lines = (self._folder / name).read_text("utf-8").split("\n")
+            keys = [Secret(key_text(line)) for line in lines if line.strip() and not line.startswith("#")]
+        except OSError as error:
+            self._problems.add(path, f"names a file that cannot be read ({error.strerror})")
+            return ()
+        except UnicodeDecodeError:
+            self._problems.add(path, "names a file that is not UTF-8 text")
+            return ()
+        except ValueError as error:
+            self._problems.add(path, f"names a file in which a key {error}")
+            return ()
+        if not keys:
+            self._problems.add(path, "names a file that holds no key")
+        return tuple(keys)
+
+
+def _told(backend: Backend) -> str:
+    count = len(backend.keys)
+    key = backend.settings.api_key_env or (f"{count} keys" if count else None)
+    return f"backend {backend.name}: {backend.settings.protocol} at {backend.url}, " + (f"key from {key}" if key else "no key")
+
+
+def _check_loop(config: Config, problems: Problems) -> None:
+    """A backend that is this gateway itself would have it call itself for ever."""
+    own = _LOCAL if config.server.host in _LOCAL else {config.server.host}
+    for name, backend in config.backends.items():
+        if backend.base.host in own and backend.base.port == config.server.port:
+            problems.add(("backends", name, "url"), "is this gateway's own address: give the provider's")

@@ -1,0 +1,181 @@
+"""Every setting there is, with its default: the Structs a file is read into, and the Config made of them. Values, no reading.
+
+Durations are seconds, sizes are bytes. docs/configuration.md tells users the same; a test holds the two together.
+"""
+
+import os
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from interlingua.config.values import Base, Secret
+from interlingua.hosts import Host
+
+Duration = Annotated[float, Meta(extra={"reader": "duration"})]
+PositiveDuration = Annotated[float, Meta(extra={"reader": "positive duration"})]
+Size = Annotated[int, Meta(extra={"reader": "size"})]
+Hedge = Annotated[str, Meta(extra={"reader": "hedge"})]
+EnvName = Annotated[str, Meta(extra={"reader": "environment variable"})]
+Url = Annotated[str, Meta(extra={"reader": "url"})]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=0)]
+AtLeastOne = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+Step = Literal["model_mapping", "capability", "fallback"]
+RetryOn = Literal["429", "5xx", "timeout", "connect", "context_window", "content_filter"]
+Capability = Literal["text", "streaming", "tools", "vision", "documents", "audio", "thinking", "json_schema", "embeddings"]
+Kind = Literal["openai", "responses", "azure", "anthropic", "gemini", "vertex", "bedrock", "gemini-cli", "mock"]
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    host: str = "127.0.0.1"
+    port: Port = 9000  # 0: any free one
+    workers: Count = 1  # 0: one per core
+    max_body: Size = 64 * 1024**2
+    max_head: Size = 64 * 1024
+    max_in_flight: AtLeastOne = 1000
+    max_queue: Count = 1000
+    drain: Duration = 30.0
+
+    @property
+    def processes(self) -> int:
+        """How many workers run: `workers`, or one for each core this process may use."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return self.workers or cores or 1
+
+
+class ClientKeySettings(Struct, frozen=True, kw_only=True):
+    name: str
+    key_env: EnvName
+
+
+class AwsKeySettings(Struct, frozen=True, kw_only=True):
+    access_key_id: str
+    secret_env: EnvName
+
+
+class Auth(Struct, frozen=True, kw_only=True):
+    mode: Literal["none", "keys"] = "none"
+    keys: tuple[ClientKeySettings, ...] = ()
+    aws_keys: tuple[AwsKeySettings, ...] = ()
+
+
+class Breaker(Struct, frozen=True, kw_only=True):
+    failures: AtLeastOne = 5
+    error_rate: Share = 0.5
+    window: PositiveDuration = 30.0
+    open_for: PositiveDuration = 15.0
+
+
+class Routing(Struct, frozen=True, kw_only=True):
+    order: tuple[Step, ...] = ("model_mapping", "capability", "fallback")
+    default_backend: str | None = None
+    strategy: Literal["priority", "weighted", "least_busy", "latency", "cheapest"] = "priority"
+    deadline: PositiveDuration = 600.0
+    connect: PositiveDuration = 10.0
+    first_byte: PositiveDuration = 120.0
+    idle: PositiveDuration = 120.0
+    attempts: AtLeastOne = 3
+    retry_on: tuple[RetryOn, ...] = ("429", "5xx", "timeout", "connect")
+    heartbeat: Duration = 15.0  # 0: off
+    stream_upstream: bool = False
+    early_stop: tuple[str, ...] = ()
+    hedge: Hedge = "off"
+    breaker: Breaker = Breaker()
+    fallbacks: dict[str, tuple[str, ...]] = {}
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    requests: str = "off"  # or a folder
+    sample: Share = 1.0
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    rpm: AtLeastOne | None = None
+    rpd: AtLeastOne | None = None
+    tpm: AtLeastOne | None = None
+
+
+class BackendSettings(Struct, frozen=True, kw_only=True):
+    """A backend as it is written."""
+
+    protocol: Kind
+    url: Url | None = None
+    api_key_env: EnvName | None = None
+    api_key_envs: tuple[EnvName, ...] = ()
+    api_keys_file: str | None = None
+    capabilities: Literal["auto"] | tuple[Capability, ...] = "auto"
+    priority: int = 10
+    weight: Count = 1
+    limits: Limits = Limits()
+    model_mapping: dict[str, str] = {}
+    api_version: str | None = None
+    project: str | None = None
+    location: str | None = None
+    access_token_env: EnvName | None = None
+    aws_region: str | None = None
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """A whole file as it is written."""
+
+    server: Server = Server()
+    auth: Auth = Auth()
+    routing: Routing = Routing()
+    log: Log = Log()
+    backends: dict[str, BackendSettings] = {}
+
+
+class Backend(Struct, frozen=True, kw_only=True):
+    """A backend ready for use. `keys` is its pool of credentials, empty where none is needed; lower `priority` comes first."""
+
+    name: str
+    host: Host
+    base: Base
+    prefix: str
+    keys: tuple[Secret, ...] = ()
+    priority: int = 10
+    model_mapping: dict[str, str] = {}
+    settings: BackendSettings
+
+    @property
+    def protocol(self) -> str:
+        """The wire format it speaks: a key of PROTOCOLS."""
+        return self.host.protocol
+
+    @property
+    def url(self) -> str:
+        return f"{self.base}{self.prefix}"
+
+
+class Overrides(Struct, frozen=True, kw_only=True):
+    """What the command line says over the file; None: nothing."""
+
+    host: str | None = None
+    port: int | None = None
+    workers: int | None = None
+    backend: str | None = None
+
+
+class ClientKey(Struct, frozen=True):
+    """What a client of ours may show."""
+
+    name: str
+    secret: Secret
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything decided. `backends` is in the order written; `found` tells a person where all this came from."""
+
+    server: Server = Server()
+    auth: Auth = Auth()
+    routing: Routing = Routing()
+    log: Log = Log()
+    backends: dict[str, Backend]
+    client_keys: tuple[ClientKey, ...] = ()
+    aws_keys: tuple[ClientKey, ...] = ()  # named by their access key ids
+    source: str  # the file's name, or "environment"
+    overrides: Overrides = Overrides()
+    found: tuple[str, ...] = ()

@@ -1,0 +1,176 @@
+"""Server-sent events, as the WHATWG HTML standard (9.2) reads them. Bytes in, frames out; text is never split as text.
+
+Line ends are first made one (CRLF and CR become LF), so that one reader serves every dialect and a blank line is
+always two LFs. Ours, beyond the standard: an event has a size limit, and the end of a body ends its last line and
+event, for many servers of models leave the last blank line out.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Final
+
+import msgspec
+
+from interlingua.errors import FramingError
+from interlingua.framing import Frame, Out
+
+MIB: Final = 1024 * 1024
+_BOM: Final = b"\xef\xbb\xbf"
+
+_encode_json = msgspec.json.Encoder().encode
+_new_frame: Callable[[tuple[str | None, bytes]], Frame] = partial(tuple.__new__, Frame)  # half the cost of Frame(...)
+
+
+class Decoder:
+    """One stream of events. The frames are the same however the bytes are cut.
+
+    `limit`: bytes from one blank line to the next. An event over it raises FramingError: frames before it are given
+    first, so the error may come one call later; after it every call raises.
+    """
+
+    __slots__ = ("_carriage_return", "_error", "_held", "_limit", "_pending", "_started")
+
+    def __init__(self, limit: int = MIB) -> None:
+        self._limit = limit
+        self._pending: list[bytes] = []  # the event under way, line ends made one
+        self._held = 0  # bytes in _pending
+        self._started = False  # the byte order mark is dealt with
+        self._carriage_return = False  # the last byte was CR: an LF to come belongs to it
+        self._error: FramingError | None = None
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        """The frames these bytes complete."""
+        if self._error is not None:
+            raise self._error
+        if not self._started:
+            chunk = self._strip_bom(chunk)
+        if self._carriage_return or b"\r" in chunk:
+            chunk = self._one_line_end(chunk)
+        if self._pending:
+            if b"\n\n" not in chunk and not (chunk[:1] == b"\n" and self._pending[-1].endswith(b"\n")):
+                self._hold(chunk)
+                return []
+            self._pending.append(chunk)
+            chunk = b"".join(self._pending)
+            self._pending.clear()
+            self._held = 0
+        blocks = chunk.split(b"\n\n")
+        rest = blocks.pop()
+        frames = _frames(blocks) if len(chunk) <= self._limit else self._bounded(blocks)
+        if rest and self._error is None:
+            self._hold(rest, frames)
+        return frames
+
+    def close(self) -> list[Frame]:
+        """The bytes ended. Gives the last event if it has a data line, be its line end or its blank line missing."""
+        frames = self.feed(b"\n\n")
+        if self._error is not None:
+            raise self._error
+        return frames
+
+    def _strip_bom(self, chunk: bytes) -> bytes:
+        chunk = b"".join((*self._pending, chunk))
+        self._pending.clear()
+        if chunk.startswith(_BOM):
+            self._started = True
+            return chunk[3:]
+        if _BOM.startswith(chunk):  # not enough bytes to tell
+            self._pending.append(chunk)
+            return b""
+        self._started = True
+        return chunk
+
+    def _one_line_end(self, chunk: bytes) -> bytes:
+        if self._carriage_return and chunk[:1] == b"\n":
+            chunk = chunk[1:]
+            self._carriage_return = False
+        if chunk:
+            self._carriage_return = chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _hold(self, chunk: bytes, frames: list[Frame] | None = None) -> None:
+        if not chunk:
+            return
+        self._pending.append(chunk)
+        self._held += len(chunk)
+        # A last LF may turn out to be half of the blank line, which does not count.
+        if self._held > self._limit and self._held - chunk.endswith(b"\n") > self._limit:
+            self._refuse(frames)
+
+    def _bounded(self, blocks: list[bytes]) -> list[Frame]:
+        for index, block in enumerate(blocks):
+            if len(block) > self._limit:
+                frames = _frames(blocks[:index])
+                self._refuse(frames)
+                return frames
+        return _frames(blocks)
+
+    def _refuse(self, frames: list[Frame] | None) -> None:
+        """Raises, or lets frames that came before go first."""
+        self._pending.clear()
+        self._error = FramingError(f"an event is larger than {self._limit} bytes")
+        if not frames:
+            raise self._error
+
+
+def _frames(blocks: list[bytes]) -> list[Frame]:
+    frames: list[Frame] = []
+    for block in blocks:
+        if block.startswith(b"data: ") and b"\n" not in block:
+            frames.append(_new_frame((None, block[6:])))
+        elif (frame := _frame(block)) is not None:
+            frames.append(frame)
+    return frames
+
+
+def _frame(block: bytes) -> Frame | None:
+    """One event's lines; None where they hold no data line."""
+    if block.startswith(b"event: "):
+        head, _, tail = block.partition(b"\n")
+        if tail.startswith(b"data: ") and b"\n" not in tail:
+            return _new_frame((head[7:].decode("utf-8", "replace") or None, tail[6:]))
+    event = b""
+    data: list[bytes] = []
+    for line in block.split(b"\n"):
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            data.append(value.removeprefix(b" "))
+        elif field == b"event":
+            event = value.removeprefix(b" ")
+    return _new_frame((event.decode("utf-8", "replace") or None, b"\n".join(data))) if data else None
+
+
+@lru_cache(maxsize=256)
+def _opening(event: str | None) -> bytes:
+    """What goes before an event's data. A line end in a name would forge a field, and is left out."""
+    if event is None:
+        return b"data: "
+    name = event.replace("\r", "").replace("\n", "")
+    return b"event: " + name.encode("utf-8", "replace") + b"\ndata: "
+
+
+def _payload(data: bytes) -> bytes:
+    """Bytes as they are; several lines become several data lines, for else the rest would be lost."""
+    if b"\n" in data or b"\r" in data:
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\ndata: ")
+    return data
+
+
+def encode(out: Out) -> bytes:
+    """`event: x`, `data: {json}` and the blank line."""
+    data = out.data
+    return b"%b%b\n\n" % (_opening(out.event), _payload(data) if isinstance(data, bytes) else _encode_json(data))
+
+
+def encode_all(outs: list[Out]) -> bytes:
+    """Every event, as one piece of bytes."""
+    pieces: list[bytes] = []
+    for out in outs:
+        data = out.data
+        pieces += (_opening(out.event), _payload(data) if isinstance(data, bytes) else _encode_json(data), b"\n\n")
+    return b"".join(pieces)
+
+
+def comment(text: str) -> bytes:
+    """A heartbeat that every reader of SSE skips."""
+    return b": %b\n\n" % text.replace("\r", " ").replace("\n", " ").encode()

@@ -1,0 +1,40 @@
+"""What is known of the places that speak a protocol: address, version path, form of the credential, quirks. Data, one row each.
+
+A configuration's `protocol` names a row here; the row's own `protocol` names the wire format, a key of
+protocols.registry.PROTOCOLS. So another cloud in front of a known wire format is a row and no code.
+"""
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+Credential = Literal["bearer", "x-api-key", "x-goog-api-key"]
+
+
+class Host(Struct, frozen=True):
+    """`url` is the origin used where the configuration names none (None: it must), `prefix` the version path of an origin."""
+
+    name: str
+    protocol: str
+    url: str | None
+    prefix: str
+    credential: Credential
+    quirks: frozenset[str] = frozenset()
+
+
+# platform.openai.com/docs/api-reference, platform.claude.com/docs/en/api/overview, ai.google.dev/api; the credential is the
+# form each vendor documents for curl.
+_ROWS: Final[tuple[Host, ...]] = (
+    Host("openai", "openai", "https://api.openai.com", "/v1", "bearer"),
+    Host("anthropic", "anthropic", "https://api.anthropic.com", "/v1", "x-api-key"),
+    Host("gemini", "gemini", "https://generativelanguage.googleapis.com", "/v1beta", "x-goog-api-key"),
+    Host("mock", "openai", "http://127.0.0.1:9001", "/v1", "bearer"),
+)
+HOSTS: Final[dict[str, Host]] = {row.name: row for row in _ROWS}
+
+
+def credential_header(form: Credential, key: str) -> tuple[bytes, bytes]:
+    """The header (name in lower case, value) that carries `key`."""
+    if form == "bearer":
+        return b"authorization", b"Bearer " + key.encode("ascii")
+    return form.encode("ascii"), key.encode("ascii")

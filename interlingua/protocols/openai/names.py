@@ -1,0 +1,57 @@
+"""What OpenAI calls things, for loss reports."""
+
+import re
+from typing import Final
+
+from interlingua.ir import Request, Text, Thinking, ToolCall, ToolResult
+from interlingua.protocols.wire import note, rename
+
+NAME: Final = "openai"
+
+_FIELDS: Final = {
+    "output": "response_format",
+    "output.schema": "response_format.json_schema.schema",
+    "output.name": "response_format.json_schema.name",
+    "output.strict": "response_format.json_schema.strict",
+    "output.description": "response_format.json_schema.description",
+    "reasoning": "reasoning_effort",
+    "reasoning.effort": "reasoning_effort",
+    "reasoning.enabled": "reasoning_effort",
+    "tool_choice.parallel": "parallel_tool_calls",
+}
+_MESSAGE: Final = re.compile(r"messages\[(\d+)\](?:\.parts\[(\d+)\])?(.*)", re.S)
+_TOOL: Final = re.compile(r"(tools\[\d+\])\.(name|description|schema|strict)(.*)", re.S)
+
+
+def field_path(path: str, request: Request) -> str:
+    """The client's own name of an IR path."""
+    if match := _MESSAGE.fullmatch(path):
+        return _message_path(int(match[1]), match[2], match[3], request)
+    if match := _TOOL.fullmatch(path):
+        return f"{match[1]}.function.{'parameters' if match[2] == 'schema' else match[2]}{match[3]}"
+    if path == "max_tokens" and note(request, NAME, "~max_completion_tokens"):
+        return "max_completion_tokens"
+    return rename(path, _FIELDS)
+
+
+def _message_path(i: int, part: str | None, rest: str, request: Request) -> str:
+    path = f"messages[{i}]"
+    if part is None or i >= len(request.messages):
+        return path + rest
+    parts, j = request.messages[i].parts, int(part)
+    rest = rest.replace(".cache", ".prompt_cache_breakpoint")
+    match parts[j] if j < len(parts) else None:
+        case ToolCall():
+            calls = sum(isinstance(p, ToolCall) for p in parts[:j])
+            return f"{path}.tool_calls[{calls}]{rest}"
+        case ToolResult():
+            return f"{path}.content{rest.removeprefix('.parts')}"
+        case Thinking():
+            return f"{path}.reasoning_content"
+        case Text(refusal=True):
+            return f"{path}.refusal"
+        case Text() if not note(request.messages[i], NAME, "~content"):
+            return f"{path}.content{rest}"
+        case _:
+            before = sum(not isinstance(p, Thinking | ToolCall) for p in parts[:j])
+            return f"{path}.content[{before}]{rest}"

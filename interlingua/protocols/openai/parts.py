@@ -1,0 +1,256 @@
+"""Content parts, tool calls and the slots that carry what Chat Completions cannot say. Shared by requests and answers.
+
+The carrier: `message.extra_content.interlingua` maps a part's place in the turn to its seal; a tool call's signature
+rides in `tool_calls[].extra_content.google.thought_signature`, the slot that Google's own endpoint taught clients.
+"""
+
+from typing import Any, Final
+
+from interlingua.carry import seal, unseal
+from interlingua.errors import InvalidRequest
+from interlingua.ir import AnyPart, Cache, Json, Media, Opaque, Signature, Text, Thinking, ToolCall
+from interlingua.protocols import Lose, wire
+from interlingua.protocols.media import audio_format, data_url, split_data_url
+from interlingua.protocols.media import kind_of as media_kind
+from interlingua.protocols.openai.names import NAME
+from interlingua.protocols.wire import array, foreign, keep, keep_in, merge, need, note, note_down, obj, text
+
+_TTLS: Final = ("30m", "12h")
+_AUDIO_MIME: Final = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+
+
+def parse_content(value: Any, path: str) -> list[Any]:
+    """A message's `content`: a string, a list of parts, or null."""
+    if type(value) is str:
+        return [Text(text=value)] if value else []
+    if value is None:
+        return []
+    return [parse_part(obj(item, f"{path}[{i}]"), f"{path}[{i}]") for i, item in enumerate(array(value, path))]
+
+
+def parse_part(d: Json, path: str) -> AnyPart:
+    d = dict(d)
+    kind = text(need(d, "type", f"{path}.type"), f"{path}.type")
+    reader = _READERS.get(kind)
+    if reader is None:
+        return Opaque(origin=NAME, data={"type": kind, **d})
+    part = reader(d, path)
+    mark = d.pop("prompt_cache_breakpoint", None)
+    if mark is not None:
+        mark = dict(obj(mark, f"{path}.prompt_cache_breakpoint"))
+        mark.pop("mode", None)
+        part.cache = Cache(mark.pop("ttl", None))
+        keep_in(part, NAME, "prompt_cache_breakpoint", mark)
+    if d:
+        keep(part, NAME, d)
+    return part
+
+
+def _text(d: Json, path: str) -> AnyPart:
+    return Text(text=text(need(d, "text", f"{path}.text"), f"{path}.text"))
+
+
+def _refusal(d: Json, path: str) -> AnyPart:
+    return Text(text=text(need(d, "refusal", f"{path}.refusal"), f"{path}.refusal"), refusal=True)
+
+
+def _image(d: Json, path: str) -> AnyPart:
+    image = dict(obj(need(d, "image_url", f"{path}.image_url"), f"{path}.image_url"))
+    url = text(need(image, "url", f"{path}.image_url.url"), f"{path}.image_url.url")
+    split = split_data_url(url)
+    part = Media(kind="image", mime=split[0], data=split[1]) if split else Media(kind="image", url=url)
+    keep_in(part, NAME, "image_url", image)
+    return part
+
+
+def _audio(d: Json, path: str) -> AnyPart:
+    audio = dict(obj(need(d, "input_audio", f"{path}.input_audio"), f"{path}.input_audio"))
+    data = text(need(audio, "data", f"{path}.input_audio.data"), f"{path}.input_audio.data")
+    form = text(need(audio, "format", f"{path}.input_audio.format"), f"{path}.input_audio.format")
+    part = Media(kind="audio", data=data, mime=_AUDIO_MIME.get(form, f"audio/{form}"))
+    keep_in(part, NAME, "input_audio", audio)
+    return part
+
+
+def _file(d: Json, path: str) -> AnyPart:
+    file = dict(obj(need(d, "file", f"{path}.file"), f"{path}.file"))
+    name, id_, data = file.pop("filename", None), file.pop("file_id", None), file.pop("file_data", None)
+    if id_ is None and data is None:
+        raise InvalidRequest(f"{path}.file needs file_data or file_id", param=f"{path}.file")
+    split = split_data_url(text(data, f"{path}.file.file_data")) if data is not None else None
+    mime, raw = split or (None, data)
+    part = Media(kind=media_kind(mime), mime=mime, data=raw, name=name, file=id_)
+    note_down(part, NAME, "~file")
+    keep_in(part, NAME, "file", file)
+    return part
+
+
+_READERS: Final = {"text": _text, "refusal": _refusal, "image_url": _image, "input_audio": _audio, "file": _file}
+
+
+def format_part(part: AnyPart, path: str, lose: Lose) -> Json | None:
+    """One content part of a prompt; None where Chat Completions has no such thing (reported)."""
+    match part:
+        case Text(refusal=True):
+            out: Json = {"type": "refusal", "refusal": part.text}
+        case Text():
+            out = {"type": "text", "text": part.text}
+            if part.citations:
+                lose(f"{path}.citations", "dropped", "a prompt's text has no citations")
+        case Media():
+            media = format_media(part, path, lose)
+            if media is None:
+                return None
+            out = media
+        case Opaque(origin="openai"):
+            out = dict(part.data)
+        case _:
+            lose(path, "dropped", "Chat Completions has no such content")
+            return None
+    if part.cache is not None:
+        out["prompt_cache_breakpoint"] = cache_mark(part.cache, path, lose)
+    if part.signature is not None:
+        lose(f"{path}.signature", "dropped", f"only {part.signature.origin} can read it")
+    if part.extras:
+        foreign(part, NAME, path, lose)
+        merge(out, part, NAME)
+    return out
+
+
+def cache_mark(cache: Cache, path: str, lose: Lose) -> Json:
+    mark: Json = {"mode": "explicit"}
+    if cache.ttl in _TTLS:
+        mark["ttl"] = cache.ttl
+    elif cache.ttl is not None:
+        lose(f"{path}.cache.ttl", "dropped", "OpenAI keeps a cache for 30m or 12h")
+    return mark
+
+
+def format_media(part: Media, path: str, lose: Lose) -> Json | None:
+    if part.kind == "image" and part.file is None and not note(part, NAME, "~file") and (part.url or part.data is not None):
+        _lose_name(part, path, lose)
+        if part.url is not None and part.mime is not None:
+            lose(f"{path}.mime", "dropped", "an image URL has no media type")
+        url = part.url if part.data is None else data_url(part.mime or "image/png", part.data)
+        return {"type": "image_url", "image_url": {"url": url}}
+    form = audio_format(part.mime)
+    if part.kind == "audio" and part.data is not None and form is None and part.mime and NAME in part.extras:
+        form = part.mime.removeprefix("audio/")  # the client's own word for a format we do not know
+    if part.kind == "audio" and part.data is not None and form is not None and not note(part, NAME, "~file"):
+        _lose_name(part, path, lose)
+        return {"type": "input_audio", "input_audio": {"data": wire.standard_base64(part.data), "format": form}}
+    return _format_file(part, path, lose)
+
+
+def _format_file(part: Media, path: str, lose: Lose) -> Json | None:
+    mine = note(part, NAME, "~file")  # came as a `file`: its id is ours, and its data may be a bare string
+    file: Json = {}
+    if part.file is not None and mine:
+        file["file_id"] = part.file
+    elif part.data is not None and (mine or part.kind == "document"):
+        bare = mine and part.mime is None
+        file["file_data"] = part.data if bare else data_url(part.mime or "application/octet-stream", part.data)
+    elif part.text is not None:
+        file["file_data"] = data_url("text/plain", wire.base64_of(part.text))
+    else:
+        lose(path, "dropped", f"Chat Completions takes no {part.kind} of this kind")
+        return None
+    name = part.name if mine else part.name or _file_name(part.mime)
+    if name is not None:
+        file["filename"] = name
+    return {"type": "file", "file": file}
+
+
+def _file_name(mime: str | None) -> str:
+    return "document." + {"application/pdf": "pdf", "text/plain": "txt", "text/markdown": "md"}.get(mime or "", "bin")
+
+
+def _lose_name(part: Media, path: str, lose: Lose) -> None:
+    if part.name is not None:
+        lose(f"{path}.name", "dropped", f"an {part.kind} has no name")
+
+
+# Tool calls
+
+
+def parse_call(d: Json, path: str, require_id: bool = True) -> AnyPart:
+    d = dict(d)
+    if d.get("type") == "custom" or "function" not in d:
+        if d.get("type") in (None, "function"):
+            raise InvalidRequest(f"{path}.function is required", param=f"{path}.function")
+        return Opaque(origin=NAME, data=d)
+    d.pop("type", None)
+    function = dict(obj(d.pop("function"), f"{path}.function"))
+    id_ = text(need(d, "id", f"{path}.id"), f"{path}.id") if require_id else d.pop("id", None) or ""
+    arguments = function.pop("arguments", None)
+    call = ToolCall(
+        id=id_,
+        name=text(need(function, "name", f"{path}.function.name"), f"{path}.function.name"),
+        arguments="" if arguments is None else text(arguments, f"{path}.function.arguments"),
+    )
+    call.signature = take_signature(d, call)
+    keep_in(call, NAME, "function", function)
+    keep(call, NAME, d)
+    return call
+
+
+def take_signature(d: Json, call: ToolCall) -> Signature | None:
+    """Pops the thought signature of a tool call: sealed by us, or Google's own, which is noted as such."""
+    extra = d.get("extra_content")
+    google = extra.get("google") if type(extra) is dict else None
+    value = google.get("thought_signature") if type(google) is dict else None
+    if type(value) is not str:
+        return None
+    del d["extra_content"]
+    unsealed = unseal(value)
+    if isinstance(unsealed, Signature):
+        return unsealed
+    note_down(call, NAME, "~google")
+    return Signature("gemini", value)
+
+
+def format_call(call: ToolCall) -> Json:
+    out: Json = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
+    return merge(out, call, NAME) if call.extras else out
+
+
+def signature_slot(signature: Signature, native: bool) -> Json:
+    return {"google": {"thought_signature": signature.data if native else seal(signature)}}
+
+
+# The carrier
+
+
+def parse_carried(d: Json) -> dict[int, AnyPart | Signature]:
+    """Pops our seals from a message's `extra_content`: the parts by their place in the turn."""
+    extra = d.get("extra_content")
+    ours = extra.get("interlingua") if type(extra) is dict else None
+    if type(ours) is not dict:
+        return {}
+    rest = {key: value for key, value in extra.items() if key != "interlingua"}
+    d["extra_content"] = rest or None
+    found: dict[int, AnyPart | Signature] = {}
+    for place, sealed in list(ours.items())[:256]:
+        value = unseal(sealed) if type(sealed) is str else None
+        if value is not None and place.isascii() and place.isdigit():
+            found[int(place[:6])] = value
+    return found
+
+
+def restore(parts: list[AnyPart], carried: dict[int, AnyPart | Signature]) -> list[AnyPart]:
+    """Puts carried parts back in their places; words told twice (reasoning_content) are told once."""
+    if not carried:
+        return parts
+    if any(isinstance(value, Thinking) for value in carried.values()):
+        parts = [part for part in parts if not isinstance(part, Thinking)]
+    for place in sorted(carried):
+        value = carried[place]
+        if not isinstance(value, Signature):
+            parts.insert(min(place, len(parts)), value)
+        elif place < len(parts):
+            parts[place].signature = value
+    return parts
+
+
+def carried_slot(place: int, value: AnyPart | Signature) -> Json:
+    return {"interlingua": {str(place): seal(value)}}

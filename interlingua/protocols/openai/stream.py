@@ -1,0 +1,450 @@
+"""A chat completion told in chunks. Source: types.chat.ChatCompletionChunk; the stream ends with `data: [DONE]`.
+
+Deltas of several tool calls may interleave, and nothing says when one is done: a call is closed when the next begins
+and its arguments are a whole JSON object, the others at the end.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from interlingua.errors import InterlinguaError, UpstreamGarbage
+from interlingua.framing import Frame, Out
+from interlingua.ir import (
+    AnyEvent,
+    AnyPart,
+    ChoiceEnd,
+    End,
+    Failure,
+    Json,
+    Media,
+    Opaque,
+    OpaqueEvent,
+    PartDelta,
+    PartEnd,
+    PartStart,
+    Request,
+    Signature,
+    Start,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Usage,
+    UsageSoFar,
+)
+from interlingua.protocols import Lose
+from interlingua.protocols.openai.errors import failure_of, format_error
+from interlingua.protocols.openai.names import NAME
+from interlingua.protocols.openai.parts import carried_slot, parse_call, parse_carried, signature_slot
+from interlingua.protocols.openai.response import (
+    format_annotation,
+    format_finish,
+    format_logprob,
+    format_usage,
+    is_googles,
+    must_carry,
+    parse_annotation,
+    parse_audio,
+    parse_finish,
+    parse_usage,
+    take_logprobs,
+)
+from interlingua.protocols.wire import decode_json, encode_json, foreign, is_json_object, keep, merge, note, obj
+
+_DONE: Final = b"[DONE]"
+_CHUNK: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
+
+
+class _Open:
+    """One choice under way: which parts are open, and the arguments so far of its calls."""
+
+    __slots__ = ("arguments", "calls", "count", "ended", "extras", "finish", "words")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.words: tuple[str, int] | None = None  # the open part of words: its field and index
+        self.calls: dict[int, int] = {}  # the wire's index of a call -> the part's
+        self.arguments: dict[int, list[str]] = {}  # of the open calls
+        self.ended = False
+
+
+class Parser:
+    """Chunks in, events out."""
+
+    def __init__(self) -> None:
+        self._started = False
+        self._done = False
+        self._base: Json = {}
+        self._choices: dict[int, _Open] = {}
+        self._usage: Usage | None = None
+
+    def feed(self, frame: Frame) -> list[AnyEvent]:
+        if self._done:
+            return []
+        if frame.data == _DONE:
+            return self._end()
+        try:
+            chunk = decode_json(frame.data)
+            return self._chunk(obj(chunk, "chunk"))
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, InterlinguaError) as error:
+            raise UpstreamGarbage(f"The provider's stream holds what is no chat completion chunk: {error}") from None
+
+    def close(self) -> list[AnyEvent]:
+        """Some servers of this dialect end without [DONE]: a finish reason is mark enough."""
+        if self._done:
+            return []
+        if self._choices and all(choice.ended for choice in self._choices.values()):
+            return self._end()
+        self._done = True
+        return [Failure(status=502, kind="bad_gateway", message="The provider's stream ended before its answer did.")]
+
+    def _end(self) -> list[AnyEvent]:
+        events: list[AnyEvent] = []
+        for index, choice in self._choices.items():
+            if not choice.ended:
+                events += self._finish(index, choice, None, {})
+        self._done = True
+        events.append(End(usage=self._usage))
+        return events
+
+    def _chunk(self, chunk: Json) -> list[AnyEvent]:
+        if "error" in chunk and "choices" not in chunk:
+            self._done = True
+            error = chunk["error"]
+            status = error.get("status_code") or error.get("code") if type(error) is dict else None
+            return [failure_of(status if type(status) is int and 400 <= status < 600 else 500, chunk)]
+        if (usage := chunk.get("usage")) is not None:
+            self._usage = parse_usage(usage)
+        events: list[AnyEvent] = []
+        rest = {key: value for key, value in chunk.items() if key not in _CHUNK and value is not None}
+        if not self._started:
+            self._started = True
+            self._base = {key: value for key, value in rest.items() if key != "obfuscation"}
+            start = Start(id=chunk.get("id") or "", model=chunk.get("model") or "", created=chunk.get("created") or 0)
+            keep(start, NAME, self._base)
+            events.append(start)
+        for item in chunk.get("choices") or ():
+            self._choice(obj(item, "choices"), events)
+        if rest != self._base:
+            self._extra(rest, events)
+        return events
+
+    def _extra(self, rest: Json, events: list[AnyEvent]) -> None:
+        """What this chunk alone says beside its choices, on its first event or on one of its own."""
+        padding = rest.pop("obfuscation", None)
+        news = {key: value for key, value in rest.items() if self._base.get(key) != value}
+        if padding is not None:
+            news["~obfuscation"] = padding
+        if not news:
+            return
+        self._base = {**self._base, **{key: value for key, value in news.items() if key[0] != "~"}}
+        if events:
+            keep(events[0], NAME, news)
+        elif len(news) > (padding is not None):
+            events.append(OpaqueEvent(origin=NAME, data={key: value for key, value in news.items() if key[0] != "~"}))
+
+    def _choice(self, d: Json, events: list[AnyEvent]) -> None:
+        index = d.get("index") or 0
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = _Open()
+        delta, extra = d.get("delta") or {}, {}
+        logprobs = take_logprobs(d["logprobs"], extra) if d.get("logprobs") is not None else []
+        if type(words := delta.get("content")) is str and (words or logprobs) and len(delta) <= 2:
+            self._words(index, choice, "content", words, events)  # the common chunk
+        elif delta:
+            self._delta(index, choice, dict(delta), events)
+        if logprobs and events and isinstance(events[-1], PartDelta):
+            events[-1].logprobs = logprobs
+        if (finish := d.get("finish_reason")) is not None and not choice.ended:
+            rest = {k: v for k, v in d.items() if k not in ("index", "delta", "logprobs", "finish_reason") and v is not None}
+            events += self._finish(index, choice, finish, {**rest, **extra})
+
+    def _words(self, index: int, choice: _Open, field: str, words: str, events: list[AnyEvent]) -> None:
+        if choice.words is None or choice.words[0] != field:
+            self._close_words(index, choice, events)
+            part: AnyPart = Thinking() if field in ("reasoning_content", "reasoning") else Text(refusal=field == "refusal")
+            if isinstance(part, Thinking):
+                part.extras = {NAME: {"~field": field}}
+            choice.words = field, self._open(index, choice, part, events)
+        events.append(PartDelta(choice=index, index=choice.words[1], text=words))
+
+    def _delta(self, index: int, choice: _Open, delta: Json, events: list[AnyEvent]) -> None:
+        delta.pop("role", None)
+        for place, value in parse_carried(delta).items():
+            self._carried(index, choice, place, value, events)
+        for field in ("reasoning_content", "reasoning", "content", "refusal"):
+            words = delta.pop(field, None)
+            if type(words) is str and words:
+                self._words(index, choice, field, words, events)
+        if (audio := delta.pop("audio", None)) is not None:
+            self._audio(index, choice, parse_audio(dict(obj(audio, "delta.audio"))), events)
+        for annotation in delta.pop("annotations", None) or ():
+            if choice.words is not None:
+                citation = parse_annotation(obj(annotation, "delta.annotations"))
+                events.append(PartDelta(choice=index, index=choice.words[1], citation=citation))
+        for call in delta.pop("tool_calls", None) or ():
+            self._call(index, choice, dict(obj(call, "delta.tool_calls")), events)
+        if delta := {key: value for key, value in delta.items() if value is not None}:
+            events.append(OpaqueEvent(choice=index, origin=NAME, data={"delta": delta}))
+
+    def _call(self, index: int, choice: _Open, call: Json, events: list[AnyEvent]) -> None:
+        place = call.pop("index", None)
+        place = place if type(place) is int else len(choice.calls)
+        function = call.get("function") or call.get("custom") or {}
+        more = (function.get("arguments") or function.get("input") or "") if type(function) is dict else ""
+        if place not in choice.calls:
+            self._close_words(index, choice, events)
+            self._close_calls(index, choice, events, only_whole=True)
+            part = parse_call(_emptied(call), "delta.tool_calls", require_id=False)
+            choice.calls[place] = self._open(index, choice, part, events)
+            choice.arguments[place] = []
+        if more:
+            choice.arguments.setdefault(place, []).append(more)
+            events.append(PartDelta(choice=index, index=choice.calls[place], text=more))
+
+    def _audio(self, index: int, choice: _Open, piece: Media, events: list[AnyEvent]) -> None:
+        words, piece.data = piece.data or "", ""
+        if choice.words is None or choice.words[0] != "audio":
+            self._close_words(index, choice, events)
+            choice.words = "audio", self._open(index, choice, piece, events)
+        events.append(PartDelta(choice=index, index=choice.words[1], text=words, extras=piece.extras))
+
+    def _carried(self, index: int, choice: _Open, place: int, value: AnyPart | Signature, events: list[AnyEvent]) -> None:
+        if isinstance(value, Signature):
+            if place < choice.count:
+                events.append(PartDelta(choice=index, index=place, signature=value))
+        elif place >= choice.count:
+            self._close_words(index, choice, events)
+            events.append(PartEnd(choice=index, index=self._open(index, choice, value, events)))
+        elif value.signature is not None:
+            events.append(PartDelta(choice=index, index=place, signature=value.signature))
+
+    def _open(self, index: int, choice: _Open, part: AnyPart, events: list[AnyEvent]) -> int:
+        events.append(PartStart(choice=index, index=choice.count, part=part))
+        choice.count += 1
+        return choice.count - 1
+
+    def _close_words(self, index: int, choice: _Open, events: list[AnyEvent]) -> None:
+        if choice.words is not None:
+            events.append(PartEnd(choice=index, index=choice.words[1]))
+            choice.words = None
+
+    def _close_calls(self, index: int, choice: _Open, events: list[AnyEvent], only_whole: bool) -> None:
+        for place, said in list(choice.arguments.items()):
+            if not only_whole or is_json_object("".join(said)):
+                events.append(PartEnd(choice=index, index=choice.calls[place]))
+                del choice.arguments[place]
+
+    def _finish(self, index: int, choice: _Open, word: Any, rest: Json) -> list[AnyEvent]:
+        events: list[AnyEvent] = []
+        self._close_words(index, choice, events)
+        self._close_calls(index, choice, events, only_whole=False)
+        end = ChoiceEnd(choice=index, finish=parse_finish(word))
+        keep(end, NAME, rest)
+        choice.ended = True
+        return [*events, end]
+
+
+def _emptied(call: Json) -> Json:
+    """A call's first piece without its arguments, which the deltas bring."""
+    if type(function := call.get("function")) is dict:
+        call["function"] = {**function, "arguments": ""}
+        call["function"].setdefault("name", "")
+    elif type(custom := call.get("custom")) is dict:
+        call["custom"] = {**custom, "input": ""}
+    else:
+        call["function"] = {"name": "", "arguments": ""}
+    return call
+
+
+class Formatter:
+    """Events in, chunks out; the first chunk bears the role, the last the usage where the client asked for it."""
+
+    def __init__(self, asked: Request, lose: Lose) -> None:
+        options = note(asked, NAME, "~stream_options") or {}
+        self._lose = lose
+        self._usage = bool(options.get("include_usage"))
+        self._base: Json = {}
+        self._tail: Json = {}
+        self._head = b""  # of the common chunk, encoded once
+        self._foot = b""
+        self._calls: dict[tuple[int, int], int] = {}  # (choice, part) -> the wire's index of the call
+        self._called: dict[int, int] = {}  # calls so far, by choice
+        self._parts: dict[tuple[int, int], AnyPart] = {}
+        self._thought: dict[tuple[int, int], list[str]] = {}
+
+    def feed(self, events: list[AnyEvent]) -> list[Out]:
+        out: list[Out] = []
+        for event in events:
+            match event:
+                case PartDelta():
+                    self._delta(event, out)
+                case PartStart():
+                    self._start_part(event, out)
+                case PartEnd():
+                    self._end_part(event, out)
+                case Start():
+                    self._start(event)
+                case ChoiceEnd():
+                    self._finish(event, out)
+                case UsageSoFar():
+                    pass
+                case OpaqueEvent():
+                    self._opaque(event, out)
+                case End():
+                    self._end(event, out)
+                case Failure():
+                    out.append(Out(format_error(event)[1]))
+            if event.extras and not isinstance(event, Failure):
+                self._extras(event)
+        return out
+
+    def _start(self, event: Start) -> None:
+        self._base = {"id": event.id, "object": "chat.completion.chunk", "created": event.created, "model": event.model}
+        self._tail = {key: value for key, value in event.extras.get(NAME, {}).items() if key[0] != "~"}
+        if self._usage:
+            self._tail["usage"] = None
+        self._head = encode_json(self._base)[:-1] + b',"choices":[{"index":'
+        tail = encode_json(self._tail)[1:-1]
+        self._foot = b'},"logprobs":null,"finish_reason":null}]' + (b"," + tail if tail else b"") + b"}"
+
+    def _chunk(self, choice: int, delta: Json, finish: str | None = None, **more: Any) -> Out:
+        self._greet(choice, delta)
+        entry: Json = {"index": choice, "delta": delta, "logprobs": None, "finish_reason": finish, **more}
+        return Out({**self._base, "choices": [entry], **self._tail})
+
+    def _greet(self, choice: int, delta: Json) -> None:
+        """A choice's first delta bears the role."""
+        if choice not in self._called:
+            self._called[choice] = 0
+            delta["role"] = "assistant"
+            delta.setdefault("content", None if "tool_calls" in delta else "")
+
+    def _delta(self, event: PartDelta, out: list[Out]) -> None:
+        key = event.choice, event.index
+        part = self._parts.get(key)
+        plain = not event.logprobs and not event.extras and event.choice in self._called
+        if type(part) is Text and plain and event.text and not part.refusal:
+            words = encode_json(event.text)
+            out.append(Out(b'%b%d,"delta":{"content":%b%b' % (self._head, event.choice, words, self._foot)))
+        elif event.text or event.logprobs:
+            self._say(event, part, out)
+        if event.citation is not None:
+            annotation = format_annotation(
+                event.citation, f"response.choices[{event.choice}].parts[{event.index}].citation", self._lose
+            )
+            if annotation:
+                out.append(self._chunk(event.choice, {"annotations": [annotation]}))
+        if event.signature is not None and part is not None:
+            part.signature = event.signature
+
+    def _say(self, event: PartDelta, part: AnyPart | None, out: list[Out]) -> None:
+        key = event.choice, event.index
+        match part:
+            case Text():
+                delta: Json = {"refusal" if part.refusal else "content": event.text}
+            case Thinking():
+                self._thought[key].append(event.text)
+                delta = {(part.extras.get(NAME) or {}).get("~field", "reasoning_content"): event.text}
+            case ToolCall():
+                delta = {"tool_calls": [{"index": self._calls[key], "function": {"arguments": event.text}}]}
+            case Media(kind="audio") if NAME in part.extras:
+                delta = {"audio": merge({"audio": {"data": event.text}}, event, NAME)["audio"]}
+            case Opaque(origin="openai"):
+                delta = {"tool_calls": [{"index": self._calls[key], "custom": {"input": event.text}}]}
+            case _:
+                return
+        more = {"logprobs": {"content": [format_logprob(t) for t in event.logprobs], "refusal": None}} if event.logprobs else {}
+        out.append(self._chunk(event.choice, delta, **more))
+
+    def _start_part(self, event: PartStart, out: list[Out]) -> None:
+        key = event.choice, event.index
+        part = self._parts[key] = msgspec.structs.replace(event.part)
+        match part:
+            case Text():
+                if event.choice not in self._called:
+                    out.append(self._chunk(event.choice, {"content": ""}))
+                for citation in part.citations:
+                    self._delta(PartDelta(choice=event.choice, index=event.index, citation=citation), out)
+            case Thinking():
+                self._thought[key] = []
+                if event.choice not in self._called:
+                    out.append(self._chunk(event.choice, {"content": ""}))
+            case ToolCall():
+                self._start_call(key, {"function": {"name": part.name, "arguments": ""}}, part, out)
+            case Opaque(origin="openai") if "custom" in part.data:
+                self._start_call(key, {**part.data, "custom": {**part.data["custom"], "input": ""}}, None, out)
+            case _:
+                pass
+        if isinstance(part, Text | Thinking | ToolCall | Media):
+            words = (part.data or "") if isinstance(part, Media) else part.arguments if isinstance(part, ToolCall) else part.text
+            if words:
+                self._delta(PartDelta(choice=event.choice, index=event.index, text=words, extras=part.extras), out)
+
+    def _start_call(self, key: tuple[int, int], said: Json, call: ToolCall | None, out: list[Out]) -> None:
+        choice = key[0]
+        index = self._calls[key] = self._called.get(choice, 0)
+        entry: Json = {"index": index, "type": "function", **said}
+        if call is not None:
+            entry["id"] = call.id
+            if call.extras:
+                merge(entry, call, NAME)
+            if call.signature is not None:
+                entry["extra_content"] = signature_slot(call.signature, native=is_googles(call))
+        out.append(self._chunk(choice, {"tool_calls": [entry]}))
+        self._called[choice] = index + 1
+
+    def _end_part(self, event: PartEnd, out: list[Out]) -> None:
+        key = event.choice, event.index
+        part = self._parts.pop(key, None)
+        path = f"response.choices[{event.choice}].parts[{event.index}]"
+        carried: AnyPart | Signature | None = None
+        match part:
+            case Thinking() if must_carry(part):
+                part.text += "".join(self._thought.pop(key, []))
+                carried = part
+            case Text() if part.signature is not None:
+                carried = part.signature
+            case Opaque() if key not in self._calls:
+                carried = part
+                self._lose(path, "changed", f"a block of {part.origin}'s, sealed in extra_content")
+            case ToolResult():
+                carried = part
+            case Media() if not (part.kind == "audio" and NAME in part.extras):
+                carried = part
+                self._lose(path, "changed", "Chat Completions answers have no such part; sealed in extra_content")
+            case _:
+                pass
+        if carried is not None:
+            out.append(self._chunk(event.choice, {"extra_content": carried_slot(event.index, carried)}))
+        if part is not None and part.extras:
+            foreign(part, NAME, path, self._lose)
+
+    def _finish(self, event: ChoiceEnd, out: list[Out]) -> None:
+        path = f"response.choices[{event.choice}]"
+        word = format_finish(event.finish, [], path, self._lose)
+        if event.finish is None and self._called.get(event.choice):
+            word = "tool_calls"
+        mine = {key: value for key, value in event.extras.get(NAME, {}).items() if key[0] != "~" and "." not in key}
+        out.append(self._chunk(event.choice, {}, word, **mine))
+
+    def _opaque(self, event: OpaqueEvent, out: list[Out]) -> None:
+        if event.origin != NAME:
+            self._lose("response.stream", "dropped", f"an event that only {event.origin} has")
+        elif "delta" in event.data:
+            out.append(self._chunk(event.choice, dict(event.data["delta"])))
+        else:
+            out.append(Out({**self._base, "choices": [], **self._tail, **event.data}))
+
+    def _extras(self, event: AnyEvent) -> None:
+        if not isinstance(event, Start | ChoiceEnd):
+            return
+        foreign(event, NAME, "response", self._lose)
+
+    def _end(self, event: End, out: list[Out]) -> None:
+        if self._usage:
+            usage = format_usage(event.usage or Usage(), self._lose)
+            out.append(Out({**self._base, "choices": [], **self._tail, "usage": usage}))
+        out.append(Out(_DONE))
