@@ -76,8 +76,8 @@ def large_request(model: str) -> Json:
     """An OpenAI chat request of about 40 KB: 30 messages, with tool calls and their results, and 15 tools."""
     messages: list[Json] = [{"role": "system", "content": _prose(0, 3000)}]
     for turn in range(7):
-        call = {"id": f"call_{turn:04}", "type": "function"}
-        call["function"] = {"name": f"look_up_{turn}", "arguments": json.dumps({"field_0": turn, "state": "open"})}
+        function = {"name": f"look_up_{turn}", "arguments": json.dumps({"field_0": turn, "state": "open"})}
+        call = {"id": f"call_{turn:04}", "type": "function", "function": function}
         messages += [
             {"role": "user", "content": _prose(turn, 600)},
             {"role": "assistant", "content": _prose(turn + 1, 200), "tool_calls": [call]},

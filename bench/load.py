@@ -31,12 +31,14 @@ class Load(Struct):
 
 
 class Streams(Struct):
-    """What every stream of a run told. Milliseconds; `late` of each text over the time the upstream wrote it."""
+    """What every stream of a run told. `texts` came in their turn, `wrong` are missing, doubled or out of order.
+
+    Milliseconds; `late` of each text over the time the upstream wrote it."""
 
     first_ms: list[float] = []
     late_ms: list[float] = []
     texts: int = 0
-    lost: int = 0
+    wrong: int = 0
 
 
 def percentile(values: list[float], percent: int) -> float:
@@ -64,6 +66,7 @@ class _Client(asyncio.Protocol):
         self._expected = expected  # texts in each answer
         self._streams = streams
         self._next = 0
+        self._wrong = 0
         self._line = b""
         self._sent = 0.0
         self._parser = httptools.HttpResponseParser(self)
@@ -95,14 +98,15 @@ class _Client(asyncio.Protocol):
         if index == self._next:
             self._streams.texts += 1
         else:
-            self._streams.lost += 1
+            self._wrong += 1
         self._next = index + 1
         if written:
             self._streams.late_ms.append((now - written) / 1e6)
 
     def on_message_complete(self) -> None:
-        self._streams.lost += self._expected - self._next
-        self._finish(whole=self._parser.get_status_code() == 200 and self._next == self._expected)
+        self._wrong += abs(self._expected - self._next)
+        self._streams.wrong += self._wrong
+        self._finish(whole=self._parser.get_status_code() == 200 and not self._wrong)
 
     def _finish(self, whole: bool) -> None:
         if self._done and not self._done.done():
@@ -110,7 +114,7 @@ class _Client(asyncio.Protocol):
 
     async def ask(self, request: bytes) -> tuple[float, bool]:
         """Sends `request`; returns the milliseconds until its answer was whole, and whether it was right."""
-        self._next, self._line = 0, b""
+        self._next, self._wrong, self._line = 0, 0, b""
         self._parser = httptools.HttpResponseParser(self)
         self._done = asyncio.get_running_loop().create_future()
         self._sent = time.perf_counter()
@@ -130,7 +134,9 @@ def _wire(port: int, path: str, body: bytes) -> bytes:
     return f"{head}Authorization: Bearer bench-key\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def _connection(port: int, request: bytes, share: int, delay: float, expected: int, streams: Streams) -> list[tuple[float, bool]]:
+async def _connection(
+    port: int, request: bytes, share: int, delay: float, expected: int, streams: Streams
+) -> list[tuple[float, bool]]:
     await asyncio.sleep(delay)
     try:
         _, client = await asyncio.get_running_loop().create_connection(lambda: _Client(expected, streams), "127.0.0.1", port)
@@ -156,7 +162,9 @@ async def _all(port: int, path: str, body: bytes, share: int, connections: int, 
     return Load(len(answers), seconds, percentile(times, 50), percentile(times, 99), errors), streams
 
 
-def clients(port: int, path: str, body: bytes, share: int, connections: int, texts: int = 0, ramp: float = 0.0) -> tuple[Load, Streams]:
+def clients(
+    port: int, path: str, body: bytes, share: int, connections: int, texts: int = 0, ramp: float = 0.0
+) -> tuple[Load, Streams]:
     """`connections` clients at once, `share` requests each, the clients starting evenly over `ramp` seconds.
 
     texts: how many each answer has to bring, in order; 0: it is no stream."""

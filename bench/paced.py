@@ -16,7 +16,9 @@ import uvloop
 
 from bench.bodies import CHUNKS, Dialect, stream_head, stream_tail, text_event
 
-_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
+_HEAD: Final = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
+)
 _READY: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 _END: Final = b"0\r\n\r\n"
 

@@ -63,7 +63,9 @@ api_key_env = "BENCH_KEY"
 """
 
 
-def start_interlingua(protocol: Literal["openai", "anthropic"], name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
+def start_interlingua(
+    protocol: Literal["openai", "anthropic"], name: str, upstream: Upstream, folder: Path, start: Start
+) -> Proxy:
     """Interlingua for OpenAI clients before an upstream that speaks `protocol`."""
     port = free_port()
     model = "claude-sonnet-4-5" if protocol == "anthropic" else "gpt-4o-2024-11-20"
@@ -194,7 +196,9 @@ def start_litellm(name: str, upstream: Upstream, folder: Path, start: Start) -> 
         *(model(f"gpt-4o-{mode}", f"claude-sonnet-4-5-{mode}", streams) for mode in MODES),
     ]
     config = folder / "litellm.yaml"  # JSON is YAML
-    config.write_text(json.dumps({"model_list": models, "litellm_settings": {"drop_params": True, "telemetry": False}}, indent=1))
+    settings = {"drop_params": True, "telemetry": False}
+    keyless = {"dangerously_permit_weak_or_unset_master_key": True}  # on loopback, for the run: the cheapest it can do
+    config.write_text(json.dumps({"model_list": models, "litellm_settings": settings, "general_settings": keyless}, indent=1))
     argv = [str(binary), "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
     env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "SSL_CERT_FILE": str(upstream.ca)}
     process = start(Process(name, argv, PROXY_CORE, folder, env))

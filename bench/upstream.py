@@ -34,9 +34,7 @@ def nginx_binary() -> str:
 def nginx_process(name: str, http: str, core: int, folder: Path) -> Process:
     """nginx in the foreground with one worker, everything it writes in `folder`."""
     folder.mkdir(exist_ok=True)
-    temporary = "".join(
-        f"  {kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
+    temporary = "".join(f"  {kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     config = folder / "nginx.conf"
     config.write_text(
         f"{'user root;' if os.geteuid() == 0 else ''}\n"
@@ -60,11 +58,9 @@ def _certificates(folder: Path) -> None:
 
 
 def _static_server(listen: str) -> str:
-    fixed = "".join(
-        f"    location = {path} {{ return 200 '{answer(dialect).decode()}'; }}\n"
-        for path, dialect in (("/v1/messages", "anthropic"), ("/v1/chat/completions", "openai"))
-    )
-    return f"  server {{\n    listen {listen};\n    default_type application/json;\n{fixed}    location / {{ return 200 'ok'; }}\n  }}\n"
+    bodies = {"= /v1/messages": answer("anthropic"), "= /v1/chat/completions": answer("openai"), "/": b"ok"}
+    locations = "".join(f"    location {path} {{ return 200 '{body.decode()}'; }}\n" for path, body in bodies.items())
+    return f"  server {{\n    listen {listen};\n    default_type application/json;\n{locations}  }}\n"
 
 
 def start_upstream(folder: Path, start: Start, slow_events: int, slow_gap: float) -> Upstream:

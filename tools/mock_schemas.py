@@ -5,8 +5,9 @@
 
 Only names and types are kept, no prose. OpenAI and Anthropic: the TypedDicts of the request, joined with the response
 classes where a client sends an answer back as it came. Gemini: the SDK's types, less what its own converters refuse to
-send to the Gemini API (`_*_to_mldev`) and what it marks as unsupported there; an enum that the SDK leaves open comes from the
-discovery document. (All else the discovery document knows beyond the SDK is Vertex AI's alone.) Unions are written as if/then on the discriminator or the JSON type, so that a violation has one exact path.
+send to the Gemini API (`_*_to_mldev`) and what it marks as unsupported there; an enum that the SDK leaves open comes from
+the discovery document. (All else the discovery document knows beyond the SDK is Vertex AI's alone.)
+Unions are written as if/then on the discriminator or the JSON type, so that a violation has one exact path.
 """
 
 import ast
@@ -207,9 +208,17 @@ class Writer:
         names = dict.fromkeys(name for row in rows for name in row)
         properties = {name: self.schema([kind for row in rows for kind in row.get(name, (False, []))[1]]) for name in names}
         required = [name for name in names if all(row.get(name, (False, []))[0] for row in rows)]
-        closed = not any((getattr(kind, "__pydantic_config__", None) or {}).get("extra") == "allow" for kind in group)
+        configs = [cast(Json, getattr(kind, "__pydantic_config__", None) or {}) for kind in group]
+        closed = not any(config.get("extra") == "allow" for config in configs)
         out: Json = {"type": "object", "properties": properties}
         return out | ({"required": required} if required else {}) | ({"additionalProperties": False} if closed else {})
+
+
+class AnthropicWriter(Writer):
+    HEADERS: Final = {"user_profile_id", "workspace_id", "betas"}  # parameters of the SDK that travel as headers
+
+    def fields(self, kind: Any) -> Fields:
+        return {name: field for name, field in super().fields(kind).items() if name not in self.HEADERS}
 
 
 # Gemini
@@ -332,11 +341,11 @@ def openai() -> Json:
 
 def anthropic(module: str = "anthropic.types") -> Json:
     params = import_module(f"{module}.message_create_params")
-    return Writer().document(params.MessageCreateParamsNonStreaming, params.MessageCreateParamsStreaming)
+    return AnthropicWriter().document(params.MessageCreateParamsNonStreaming, params.MessageCreateParamsStreaming)
 
 
 def anthropic_count(module: str = "anthropic.types") -> Json:
-    return Writer().document(import_module(f"{module}.message_count_tokens_params").MessageCountTokensParams)
+    return AnthropicWriter().document(import_module(f"{module}.message_count_tokens_params").MessageCountTokensParams)
 
 
 def _write(document: Json) -> str:
@@ -354,6 +363,7 @@ def documents() -> dict[str, str]:
     return {
         "openai.json": _write(openai()),
         "anthropic.json": _write(anthropic()),
+        "anthropic_beta.json": _write(anthropic("anthropic.types.beta")),
         "anthropic_count.json": _write(anthropic_count()),
         "gemini.json": _write(GeminiWriter().request()),
     }

@@ -59,7 +59,7 @@ def check_settings(document: Document, settings: Settings) -> None:
         _check_backend(name, backend, problems)
     problems.settle()
     if not settings.backends:
-        raise ConfigError(f"{document.name}: has no backends; add one, for example [backends.mock] with protocol = \"mock\".")
+        raise ConfigError(f'{document.name}: has no backends; add one, for example [backends.mock] with protocol = "mock".')
 
 
 def available(protocol: str) -> bool:

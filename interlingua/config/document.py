@@ -1,14 +1,10 @@
-"""A configuration as text: its data, and where each key stands, so that every complaint can name file, line and key.
-
-The YAML read here is YAML 1.2's core: `off` is a string and `2024-10-21` too, as in TOML's quotes.
-"""
+"""A configuration as text: its data, and where each key stands, so that every complaint can name file, line and key."""
 
 import re
 import tomllib
 from pathlib import Path as File
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import yaml
 from msgspec import Struct
 
 from interlingua.config.lines import Lines, Path, toml_lines
@@ -30,9 +26,13 @@ class Document(Struct, frozen=True):
         """Where a person finds `path`: "interlingua.toml:12: server.port"."""
         if path in self.names:
             return self.names[path]
-        line = next((self.lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.lines), None)
-        where = self.name if line is None else f"{self.name}:{line}"
+        line = self.line(path)
+        where = f"{self.name}:{line}" if line else self.name
         return f"{where}: {written(path)}" if path else f"{where}:"
+
+    def line(self, path: Path) -> int:
+        """The line of `path`, or of what it stands in; 0 where there are no lines."""
+        return next((self.lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.lines), 0)
 
 
 class Problems:
@@ -40,23 +40,21 @@ class Problems:
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._sentences: list[str] = []
+        self._found: list[tuple[int, str]] = []
 
     def add(self, path: Path, what: str) -> None:
         """`what` is the rest of a sentence that begins with the key, without its full stop."""
-        self._sentences.append(f"{self._document.place(path)} {what}" + ("" if what.endswith("?") else "."))
+        sentence = f"{self._document.place(path)} {what}" + ("" if what.endswith("?") else ".")
+        self._found.append((self._document.line(path), sentence))
 
     def settle(self) -> None:
-        """Raises the first as a ConfigError, the others as its notes; nothing where all is well."""
-        if self._sentences:
-            raise config_error(self._sentences)
-
-
-def config_error(sentences: list[str]) -> ConfigError:
-    error = ConfigError(sentences[0])
-    for sentence in sentences[1:]:
-        error.add_note(sentence)
-    return error
+        """Raises the first as a ConfigError, the others, line by line, as its notes; nothing where all is well."""
+        sentences = [sentence for _, sentence in sorted(self._found, key=lambda found: found[0])]
+        if sentences:
+            error = ConfigError(sentences[0])
+            for sentence in sentences[1:]:
+                error.add_note(sentence)
+            raise error
 
 
 def written(path: Path) -> str:
@@ -83,7 +81,11 @@ def read_document(path: str) -> Document:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the name given to --config.") from None
     try:
-        return _toml(path, text) if file.suffix.lower() == ".toml" else _yaml(path, text)
+        if file.suffix.lower() == ".toml":
+            return _toml(path, text)
+        from interlingua.config.yaml_text import read_yaml  # only who writes YAML waits for its library
+
+        return read_yaml(path, text)
     except RecursionError:
         raise ConfigError(f"{path}: is nested too deeply.") from None
 
@@ -106,51 +108,3 @@ def _plain(what: str) -> str:
     if what.startswith("Duplicate inline table key"):
         return "a key is given twice in one table"
     return what[:1].lower() + what[1:]
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader with the scalars of YAML 1.2's core schema (yaml.org/spec/1.2.2, 10.3.2) and no others."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"null|Null|NULL|~|"), ["n", "N", "~", ""])
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?(?:0|[1-9][0-9]*)"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?"), list("-+0123456789.")
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"<<"), ["<"])
-
-
-def _yaml(name: str, text: str) -> Document:
-    try:
-        loader = _Loader(text)
-        node = cast("yaml.Node | None", loader.get_single_node())
-        lines: Lines = {}
-        if node is not None:
-            _walk(node, (), Document(name, None, lines))
-        data = {} if node is None else cast("Any", loader.construct_document(node))
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{name}{line}: is no YAML: {error.problem}.") from None
-    except yaml.YAMLError:
-        raise ConfigError(f"{name}: is no YAML: it holds characters that YAML does not allow.") from None
-    return Document(name, data, lines)
-
-
-def _walk(node: yaml.Node, path: Path, document: Document) -> None:
-    """Notes the line of every key and element under `node`; a key given twice is an error that YAML itself lets pass."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
-            inner = (*path, str(key.value))
-            document.lines[inner] = key.start_mark.line + 1
-            if str(key.value) in seen:
-                raise ConfigError(f"{document.place(inner)} is given twice.")
-            seen.add(str(key.value))
-            _walk(value, inner, document)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(cast("list[yaml.Node]", node.value)):
-            document.lines[*path, index] = item.start_mark.line + 1
-            _walk(item, (*path, index), document)

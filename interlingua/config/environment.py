@@ -7,7 +7,6 @@ AWS's default chain.
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,7 +21,7 @@ from interlingua.errors import ConfigError
 SOURCE: Final = "environment"
 NOTHING: Final = (
     "no configuration: here is no interlingua.toml, and the environment holds no provider's key; set OPENAI_API_KEY, "
-    "ANTHROPIC_API_KEY or GEMINI_API_KEY, or write an interlingua.toml (a backend with protocol = \"mock\" needs no key), "
+    'ANTHROPIC_API_KEY or GEMINI_API_KEY, or write an interlingua.toml (a backend with protocol = "mock" needs no key), '
     "or run `interlingua demo`, which needs nothing."
 )
 
@@ -66,7 +65,7 @@ def from_environment(env: Mapping[str, str], overrides: Overrides | None = None)
     if not backends:
         raise ConfigError(NOTHING)
     data: dict[str, Any] = {"backends": backends}
-    if "url" in backends.get("openai", {}) and urlsplit(env["OPENAI_BASE_URL"]).netloc != "api.openai.com":
+    if "//api.openai.com" not in backends.get("openai", {}).get("url", "//api.openai.com"):
         data["routing"] = {"default_backend": "openai"}  # a server of one's own: its models have any names
     config = build(Document(SOURCE, data, names=names), env, overrides or Overrides())
     return replace(config, found=(*config.found, *unused))
@@ -87,13 +86,16 @@ def _add(provider: _Provider, env: Mapping[str, str], backends: dict[str, dict[s
         backend["url"] = url + provider.version if has_path else url
     backends[provider.name] = backend
     names["backends", provider.name, "url"] = provider.url
-    names["backends", provider.name, "api_key_env"] = "environment:"
 
 
 def _azure(env: Mapping[str, str]) -> tuple[str, str | None, dict[str, Any]]:
     """(protocol, what was found, backend)"""
     found = env.get("AZURE_OPENAI_API_KEY") and env.get("AZURE_OPENAI_ENDPOINT")
-    backend: dict[str, Any] = {"protocol": "azure", "url": env.get("AZURE_OPENAI_ENDPOINT"), "api_key_env": "AZURE_OPENAI_API_KEY"}
+    backend: dict[str, Any] = {
+        "protocol": "azure",
+        "url": env.get("AZURE_OPENAI_ENDPOINT"),
+        "api_key_env": "AZURE_OPENAI_API_KEY",
+    }
     if env.get("OPENAI_API_VERSION"):
         backend["api_version"] = env["OPENAI_API_VERSION"]
     return "azure", "AZURE_OPENAI_API_KEY" if found else None, backend

@@ -119,7 +119,9 @@ def address(value: Any) -> tuple[Base, str]:
     except ValueError:
         raise ValueError("must be a URL such as https://api.example.com; its host or port cannot be read") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError("must be a URL such as https://api.example.com: http or https, a host, and a port where it is not the usual")
+        raise ValueError(
+            "must be a URL such as https://api.example.com: http or https, a host, and a port where it is not the usual"
+        )
     if "@" in parts.netloc:
         raise ValueError("must hold no user or password: name the key's environment variable in api_key_env")
     if "?" in value or "#" in value:

@@ -67,7 +67,7 @@ class Decoder:
     def __init__(self, limit: int = _LIMIT) -> None:
         self._limit = limit
         self._buffer = bytearray()
-        self._position = 0  # what is before it has been looked at
+        self._position: int = 0  # what is before it has been looked at
         self._start = 0  # of the element under way
         self._depth = 0
         self._string = False

@@ -18,7 +18,8 @@ MIB: Final = 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 
 _encode_json = msgspec.json.Encoder().encode
-_new_frame: Callable[[tuple[str | None, bytes]], Frame] = partial(tuple.__new__, Frame)  # half the cost of Frame(...)
+# Half the cost of Frame(...).
+_new_frame: Callable[[tuple[str | None, bytes]], Frame] = partial(tuple[str | None, bytes].__new__, Frame)
 
 
 class Decoder:
@@ -28,12 +29,11 @@ class Decoder:
     first, so the error may come one call later; after it every call raises.
     """
 
-    __slots__ = ("_carriage_return", "_error", "_held", "_limit", "_pending", "_started")
+    __slots__ = ("_carriage_return", "_error", "_limit", "_pending", "_started")
 
     def __init__(self, limit: int = MIB) -> None:
         self._limit = limit
-        self._pending: list[bytes] = []  # the event under way, line ends made one
-        self._held = 0  # bytes in _pending
+        self._pending = bytearray()  # the event under way, line ends made one
         self._started = False  # the byte order mark is dealt with
         self._carriage_return = False  # the last byte was CR: an LF to come belongs to it
         self._error: FramingError | None = None
@@ -46,39 +46,37 @@ class Decoder:
             chunk = self._strip_bom(chunk)
         if self._carriage_return or b"\r" in chunk:
             chunk = self._one_line_end(chunk)
-        if self._pending:
-            if b"\n\n" not in chunk and not (chunk[:1] == b"\n" and self._pending[-1].endswith(b"\n")):
-                self._hold(chunk)
+        pending = self._pending
+        if pending:
+            ends = b"\n\n" in chunk or (chunk[:1] == b"\n" and pending.endswith(b"\n"))
+            pending += chunk
+            if not ends:
+                self._check_pending([])
                 return []
-            self._pending.append(chunk)
-            chunk = b"".join(self._pending)
-            self._pending.clear()
-            self._held = 0
+            chunk = bytes(pending)
+            self._pending = bytearray()
+        if chunk.endswith(b"\n\n") and len(chunk) <= self._limit and (plain := _plain(chunk)):
+            return plain
         blocks = chunk.split(b"\n\n")
         rest = blocks.pop()
         frames = _frames(blocks) if len(chunk) <= self._limit else self._bounded(blocks)
         if rest and self._error is None:
-            self._hold(rest, frames)
+            self._pending += rest
+            self._check_pending(frames)
         return frames
 
     def close(self) -> list[Frame]:
         """The bytes ended. Gives the last event if it has a data line, be its line end or its blank line missing."""
-        frames = self.feed(b"\n\n")
-        if self._error is not None:
-            raise self._error
-        return frames
+        return self.feed(b"\n\n")
 
     def _strip_bom(self, chunk: bytes) -> bytes:
-        chunk = b"".join((*self._pending, chunk))
+        chunk = bytes(self._pending) + chunk
         self._pending.clear()
-        if chunk.startswith(_BOM):
-            self._started = True
-            return chunk[3:]
-        if _BOM.startswith(chunk):  # not enough bytes to tell
-            self._pending.append(chunk)
+        if len(chunk) < len(_BOM) and _BOM.startswith(chunk):  # too few bytes to tell
+            self._pending += chunk
             return b""
         self._started = True
-        return chunk
+        return chunk.removeprefix(_BOM)
 
     def _one_line_end(self, chunk: bytes) -> bytes:
         if self._carriage_return and chunk[:1] == b"\n":
@@ -88,13 +86,10 @@ class Decoder:
             self._carriage_return = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _hold(self, chunk: bytes, frames: list[Frame] | None = None) -> None:
-        if not chunk:
-            return
-        self._pending.append(chunk)
-        self._held += len(chunk)
+    def _check_pending(self, frames: list[Frame]) -> None:
         # A last LF may turn out to be half of the blank line, which does not count.
-        if self._held > self._limit and self._held - chunk.endswith(b"\n") > self._limit:
+        size = len(self._pending)
+        if size > self._limit and size - self._pending.endswith(b"\n") > self._limit:
             self._refuse(frames)
 
     def _bounded(self, blocks: list[bytes]) -> list[Frame]:
@@ -105,7 +100,7 @@ class Decoder:
                 return frames
         return _frames(blocks)
 
-    def _refuse(self, frames: list[Frame] | None) -> None:
+    def _refuse(self, frames: list[Frame]) -> None:
         """Raises, or lets frames that came before go first."""
         self._pending.clear()
         self._error = FramingError(f"an event is larger than {self._limit} bytes")
@@ -113,22 +108,30 @@ class Decoder:
             raise self._error
 
 
+def _plain(chunk: bytes) -> list[Frame] | None:
+    """Whole events that are all `data: x`, or all `event: x` and `data: x`, as providers send them; None: other shapes.
+
+    Here nearly all the time is spent. Counting line ends proves that there are none but the expected ones.
+    """
+    if chunk.startswith(b"data: "):
+        parts = chunk[6:-2].split(b"\n\ndata: ")
+        if chunk.count(b"\n") == 2 * len(parts):
+            return [_new_frame((None, data)) for data in parts]
+    elif chunk.startswith(b"event: "):
+        parts = chunk[7:-2].split(b"\n\nevent: ")
+        if chunk.count(b"\n") == 3 * len(parts):
+            triples = [part.partition(b"\ndata: ") for part in parts]
+            if all([mark for _, mark, _ in triples]):
+                return [_new_frame((name.decode("utf-8", "replace") or None, data)) for name, _, data in triples]
+    return None
+
+
 def _frames(blocks: list[bytes]) -> list[Frame]:
-    frames: list[Frame] = []
-    for block in blocks:
-        if block.startswith(b"data: ") and b"\n" not in block:
-            frames.append(_new_frame((None, block[6:])))
-        elif (frame := _frame(block)) is not None:
-            frames.append(frame)
-    return frames
+    return [frame for block in blocks if (frame := _frame(block)) is not None]
 
 
 def _frame(block: bytes) -> Frame | None:
     """One event's lines; None where they hold no data line."""
-    if block.startswith(b"event: "):
-        head, _, tail = block.partition(b"\n")
-        if tail.startswith(b"data: ") and b"\n" not in tail:
-            return _new_frame((head[7:].decode("utf-8", "replace") or None, tail[6:]))
     event = b""
     data: list[bytes] = []
     for line in block.split(b"\n"):

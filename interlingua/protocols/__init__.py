@@ -5,7 +5,7 @@ format_error, field_path) and as a backend's (format_request, parse_response, Pa
 no credential and no other protocol.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol as Interface
 
 from msgspec import Struct
@@ -67,6 +67,12 @@ class Protocol(Interface):
     @property
     def format_request(self) -> Callable[[Request, Target, Lose], Json]:
         """The body for the backend. The request is never changed: it may be formatted again for another backend."""
+        ...
+
+    @property
+    def request_headers(self) -> Callable[[Json, Mapping[bytes, bytes]], bytes]:
+        """(body, own) -> `name: value\\r\\n` lines that this body needs beside the host's. `own`: the headers of a client
+        that speaks this protocol, else empty."""
         ...
 
     @property

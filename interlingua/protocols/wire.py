@@ -87,10 +87,12 @@ def need(d: Json, key: str, path: str) -> Any:
 
 def said(value: Any) -> str:
     """A value as an error may quote it: its kind, and itself where that is short and safe."""
-    kind = {dict: "an object", list: "an array", type(None): "null", bool: "a boolean", str: "a string"}.get(
-        type(value), "a number"
-    )
-    return f"{kind} ({value!r})" if isinstance(value, str) and len(value) <= 40 else kind
+    if isinstance(value, str):
+        return f"a string ({value!r})" if len(value) <= 40 else "a string"
+    return _KINDS.get(value.__class__.__name__, "a number")
+
+
+_KINDS: Final = {"dict": "an object", "list": "an array", "NoneType": "null", "bool": "a boolean"}
 
 
 def keep(node: Node, name: str, rest: Json) -> None:

@@ -6,7 +6,7 @@ servers that speak its dialect, `reasoning_content` (DeepSeek, vLLM) and `extra_
 
 from interlingua.protocols.openai.errors import format_error, parse_error
 from interlingua.protocols.openai.names import NAME, field_path
-from interlingua.protocols.openai.request import format_request, parse_request
+from interlingua.protocols.openai.request import format_request, parse_request, request_headers
 from interlingua.protocols.openai.response import format_response, parse_response
 from interlingua.protocols.openai.stream import Formatter, Parser
 
@@ -21,4 +21,5 @@ __all__ = [
     "parse_error",
     "parse_request",
     "parse_response",
+    "request_headers",
 ]

@@ -1,13 +1,13 @@
 """Errors in OpenAI's shape: {"error": {"message", "type", "param", "code"}}. Source: the SDK's _exceptions and error bodies."""
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
 from interlingua.errors import kind_of
 from interlingua.ir import Failure, Json
 from interlingua.protocols.openai.names import NAME
-from interlingua.protocols.wire import decode_json
+from interlingua.protocols.wire import as_array, as_obj, as_text, decode_json
 
 _TYPES: Final = {
     "authentication": "authentication_error",
@@ -46,19 +46,18 @@ def parse_error(status: int, body: bytes) -> Failure:
         value = decode_json(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         value = None
-    if type(value) is list and value:  # Google's endpoint of this dialect answers errors in a list
-        value = value[0]
-    return failure_of(status, cast(Json, value) if type(value) is dict else None)
+    if listed := as_array(value):  # Google's endpoint of this dialect answers errors in a list
+        value = listed[0]
+    return failure_of(status, as_obj(value) or None)
 
 
 def failure_of(status: int, body: Json | None) -> Failure:
     """A Failure from an error body, or from a stream's error frame."""
     error: Any = body.get("error", body) if body else None
     kind, message = kind_of(status), f"The provider answered with status {status} and no message."
-    if type(error) is str:
-        message = error
-    if type(error) is not dict:
-        return Failure(status=status, kind=kind, message=message, extras={NAME: body} if body else {})
+    if body is None or type(error) is not dict:
+        return Failure(status=status, kind=kind, message=as_text(error) or message, extras={NAME: body} if body else {})
+    error = as_obj(error)
     code, param, kind_word = error.get("code"), error.get("param"), error.get("type")
     for word in (code, kind_word):
         if type(word) is str and word in _KINDS and not (word == "insufficient_quota" and status != 429):
@@ -67,10 +66,10 @@ def failure_of(status: int, body: Json | None) -> Failure:
     return Failure(
         status=status,
         kind=kind,
-        message=error["message"] if type(error.get("message")) is str else message,
+        message=as_text(error.get("message")) or message,
         code=str(code) if code is not None else None,
-        param=param if type(param) is str else None,
-        extras={NAME: cast(Json, body)},
+        param=as_text(param),
+        extras={NAME: body},
     )
 
 

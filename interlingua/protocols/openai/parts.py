@@ -13,7 +13,7 @@ from interlingua.protocols import Lose, wire
 from interlingua.protocols.media import audio_format, data_url, split_data_url
 from interlingua.protocols.media import kind_of as media_kind
 from interlingua.protocols.openai.names import NAME
-from interlingua.protocols.wire import array, foreign, keep, keep_in, merge, need, note, note_down, obj, text
+from interlingua.protocols.wire import array, as_obj, as_text, foreign, keep, keep_in, merge, need, note, note_down, obj, text
 
 _TTLS: Final = ("30m", "12h")
 _AUDIO_MIME: Final = {"wav": "audio/wav", "mp3": "audio/mpeg"}
@@ -196,10 +196,8 @@ def parse_call(d: Json, path: str, require_id: bool = True) -> AnyPart:
 
 def take_signature(d: Json, call: ToolCall) -> Signature | None:
     """Pops the thought signature of a tool call: sealed by us, or Google's own, which is noted as such."""
-    extra = d.get("extra_content")
-    google = extra.get("google") if type(extra) is dict else None
-    value = google.get("thought_signature") if type(google) is dict else None
-    if type(value) is not str:
+    value = as_text(as_obj(as_obj(d.get("extra_content")).get("google")).get("thought_signature"))
+    if value is None:
         return None
     del d["extra_content"]
     unsealed = unseal(value)
@@ -223,9 +221,9 @@ def signature_slot(signature: Signature, native: bool) -> Json:
 
 def parse_carried(d: Json) -> dict[int, AnyPart | Signature]:
     """Pops our seals from a message's `extra_content`: the parts by their place in the turn."""
-    extra = d.get("extra_content")
-    ours = extra.get("interlingua") if type(extra) is dict else None
-    if type(ours) is not dict:
+    extra = as_obj(d.get("extra_content"))
+    ours = as_obj(extra.get("interlingua"))
+    if not ours:
         return {}
     rest = {key: value for key, value in extra.items() if key != "interlingua"}
     d["extra_content"] = rest or None

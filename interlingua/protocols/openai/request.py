@@ -1,12 +1,11 @@
 """A Chat Completions request: read from a client, written for a backend. Source: CompletionCreateParamsBase."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never, cast
 
 from interlingua.errors import InvalidRequest
 from interlingua.ir import (
     AnyPart,
-    Effort,
     Function,
     Json,
     Media,
@@ -37,6 +36,8 @@ from interlingua.protocols.openai.parts import (
 )
 from interlingua.protocols.wire import (
     array,
+    as_obj,
+    as_text,
     boolean,
     foreign,
     integer,
@@ -140,10 +141,8 @@ def _allowed(d: Json) -> list[str] | None:
     """The names of an allowed_tools choice, or None where it names more than functions."""
     allowed = obj(d.get("allowed_tools"), "tool_choice.allowed_tools")
     tools = array(allowed.get("tools"), "tool_choice.allowed_tools.tools")
-    names = [
-        t["function"]["name"] for t in tools if type(t) is dict and type(t.get("function")) is dict and "name" in t["function"]
-    ]
-    return names if len(names) == len(tools) and all(type(name) is str for name in names) else None
+    names = [as_text(as_obj(as_obj(tool).get("function")).get("name")) for tool in tools]
+    return [name for name in names if name] if all(names) else None
 
 
 def _response_format(request: Request, value: Any) -> None:
@@ -174,7 +173,7 @@ def _reasoning_effort(request: Request, value: Any) -> None:
     if effort == "none":
         request.reasoning = Reasoning(enabled=False)
     elif effort in EFFORTS:
-        request.reasoning = Reasoning(effort=cast(Effort, effort))
+        request.reasoning = Reasoning(effort=effort)
     else:
         keep(request, NAME, {"reasoning_effort": effort})
 
@@ -290,6 +289,11 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
         foreign(request, NAME, "", lose)
         merge(out, request, NAME)
     return out
+
+
+def request_headers(body: Json, own: Mapping[bytes, bytes]) -> bytes:
+    """None: all that OpenAI wants to know stands in the body."""
+    return b""
 
 
 def _format_sampling(request: Request, target: Target, out: Json, lose: Lose) -> None:

@@ -33,7 +33,7 @@ from interlingua.protocols.openai.parts import (
     restore,
     signature_slot,
 )
-from interlingua.protocols.wire import array, foreign, integer, keep, keep_in, merge, number, obj, text
+from interlingua.protocols.wire import array, as_array, foreign, integer, keep, keep_in, merge, number, obj, text
 
 _REASONS: Final[dict[str, Reason]] = {
     "stop": "stop",
@@ -154,7 +154,7 @@ def _parse_logprob(d: Json) -> TokenLogprob:
         token=text(d.get("token"), "logprobs.content.token"),
         logprob=number(d.get("logprob"), "logprobs.content.logprob"),
         bytes=d.get("bytes"),
-        top=[_parse_logprob(obj(item, "top_logprobs")) for item in d.get("top_logprobs") or []],
+        top=[_parse_logprob(obj(item, "top_logprobs")) for item in as_array(d.get("top_logprobs"))],
     )
 
 

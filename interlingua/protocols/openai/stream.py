@@ -50,7 +50,7 @@ from interlingua.protocols.openai.response import (
     parse_usage,
     take_logprobs,
 )
-from interlingua.protocols.wire import decode_json, encode_json, foreign, is_json_object, keep, merge, note, obj
+from interlingua.protocols.wire import as_obj, as_text, decode_json, encode_json, foreign, is_json_object, keep, merge, note, obj
 
 _DONE: Final = b"[DONE]"
 _CHUNK: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
@@ -111,8 +111,8 @@ class Parser:
     def _chunk(self, chunk: Json) -> list[AnyEvent]:
         if "error" in chunk and "choices" not in chunk:
             self._done = True
-            error = chunk["error"]
-            status = error.get("status_code") or error.get("code") if type(error) is dict else None
+            error = as_obj(chunk["error"])
+            status = error.get("status_code") or error.get("code")
             return [failure_of(status if type(status) is int and 400 <= status < 600 else 500, chunk)]
         if (usage := chunk.get("usage")) is not None:
             self._usage = parse_usage(usage)
@@ -149,7 +149,7 @@ class Parser:
         choice = self._choices.get(index)
         if choice is None:
             choice = self._choices[index] = _Open()
-        delta, extra = d.get("delta") or {}, {}
+        delta, extra = as_obj(d.get("delta")), dict[str, Any]()
         logprobs = take_logprobs(d["logprobs"], extra) if d.get("logprobs") is not None else []
         if type(words := delta.get("content")) is str and (words or logprobs) and len(delta) <= 2:
             self._words(index, choice, "content", words, events)  # the common chunk
@@ -192,8 +192,8 @@ class Parser:
     def _call(self, index: int, choice: _Open, call: Json, events: list[AnyEvent]) -> None:
         place = call.pop("index", None)
         place = place if type(place) is int else len(choice.calls)
-        function = call.get("function") or call.get("custom") or {}
-        more = (function.get("arguments") or function.get("input") or "") if type(function) is dict else ""
+        function = as_obj(call.get("function") or call.get("custom"))
+        more = as_text(function.get("arguments") or function.get("input")) or ""
         if place not in choice.calls:
             self._close_words(index, choice, events)
             self._close_calls(index, choice, events, only_whole=True)
@@ -249,21 +249,16 @@ class Parser:
 
 def _emptied(call: Json) -> Json:
     """A call's first piece without its arguments, which the deltas bring."""
-    if type(function := call.get("function")) is dict:
-        call["function"] = {**function, "arguments": ""}
-        call["function"].setdefault("name", "")
-    elif type(custom := call.get("custom")) is dict:
-        call["custom"] = {**custom, "input": ""}
-    else:
-        call["function"] = {"name": "", "arguments": ""}
-    return call
+    if custom := as_obj(call.get("custom")):
+        return {**call, "custom": {**custom, "input": ""}}
+    return {**call, "function": {"name": "", **as_obj(call.get("function")), "arguments": ""}}
 
 
 class Formatter:
     """Events in, chunks out; the first chunk bears the role, the last the usage where the client asked for it."""
 
     def __init__(self, asked: Request, lose: Lose) -> None:
-        options = note(asked, NAME, "~stream_options") or {}
+        options = as_obj(note(asked, NAME, "~stream_options"))
         self._lose = lose
         self._usage = bool(options.get("include_usage"))
         self._base: Json = {}
@@ -356,8 +351,10 @@ class Formatter:
                 delta = {"tool_calls": [{"index": self._calls[key], "custom": {"input": event.text}}]}
             case _:
                 return
-        more = {"logprobs": {"content": [format_logprob(t) for t in event.logprobs], "refusal": None}} if event.logprobs else {}
-        out.append(self._chunk(event.choice, delta, **more))
+        chunk = self._chunk(event.choice, delta)
+        if event.logprobs:
+            chunk.data["choices"][0]["logprobs"] = {"content": [format_logprob(t) for t in event.logprobs], "refusal": None}
+        out.append(chunk)
 
     def _start_part(self, event: PartStart, out: list[Out]) -> None:
         key = event.choice, event.index

@@ -1,0 +1,135 @@
+"""Build the gateway from a configuration, and run it: the only file that knows every other."""
+
+import gc
+import logging
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import Any, cast
+
+import msgspec
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from interlingua import config as configuration
+from interlingua.client import Client
+from interlingua.config import Config, Overrides
+from interlingua.config.environment import SOURCE
+from interlingua.connection import Connection
+from interlingua.core import Core
+from interlingua.errors import ConfigError
+from interlingua.metrics import Metrics
+from interlingua.policies.memory import Memory
+from interlingua.server import Gateway
+
+_SHARED = "INTERLINGUA_SHARED"  # the folder of one run's workers
+_SOURCE = "INTERLINGUA_SOURCE"
+_OVERRIDES = "INTERLINGUA_OVERRIDES"
+
+
+def build(config: Config, shared: str | None = None) -> Gateway:
+    """The ASGI application. `shared`: the folder through which several workers add up their metrics."""
+    return Gateway(Core(config, Client(), Metrics(shared), [Memory()]))
+
+
+def serve(config: Config, *, found: Sequence[str] = ()) -> int:
+    """Runs until SIGTERM or SIGINT; requests under way have `server.drain` seconds to end. Returns the exit code."""
+    _log_to_stderr(config)
+    for line in found:
+        print(line, flush=True)
+    listener = listen(config.server.host, config.server.port)
+    workers = config.server.workers or os.cpu_count() or 1
+    if workers > 1:
+        return _serve_many(config, listener, workers)
+    Connection.max_head = config.server.max_head
+    server = Server(_uvicorn(config, build(config)), listener)
+    server.run(sockets=[listener])
+    return 0
+
+
+def worker() -> Gateway:
+    """One of several workers' application: the configuration is read again from where the first process read it."""
+    overrides = msgspec.json.decode(os.environ[_OVERRIDES], type=Overrides)
+    source = os.environ[_SOURCE]
+    config = configuration.find(source or None, os.environ, overrides)
+    Connection.max_head = config.server.max_head
+    _log_to_stderr(config)
+    _settle()
+    return build(config, os.environ[_SHARED])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ConfigError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"{host}:{port} cannot be listened on ({error.strerror}): choose another, --host and --port.") from None
+    listener.setblocking(False)
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which says where it listens once it does, and reads its configuration again on SIGHUP."""
+
+    def __init__(self, settings: uvicorn.Config, listener: socket.socket) -> None:
+        super().__init__(settings)
+        self._listener = listener
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        _settle()
+        print(f"Interlingua listens on {address(self._listener)}", flush=True)
+
+
+def _uvicorn(config: Config, app: Gateway | str) -> uvicorn.Config:
+    return uvicorn.Config(
+        cast(Any, app),
+        factory=isinstance(app, str),
+        http=Connection,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        backlog=2048,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, round(config.server.drain)),
+        workers=config.server.workers or os.cpu_count() or 1,
+    )
+
+
+def _serve_many(config: Config, listener: socket.socket, workers: int) -> int:
+    with tempfile.TemporaryDirectory(prefix="interlingua-") as shared:
+        os.environ[_SHARED] = shared
+        os.environ[_SOURCE] = "" if config.source == SOURCE else config.source
+        os.environ[_OVERRIDES] = msgspec.json.encode(config.overrides).decode()
+        settings = _uvicorn(config, "interlingua.app:worker")
+        print(f"Interlingua listens on {address(listener)} with {workers} workers", flush=True)
+        Multiprocess(settings, sockets=[listener]).run()
+    return 0
+
+
+def _log_to_stderr(config: Config) -> None:
+    form = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    logging.basicConfig(level=config.log.level.upper(), format=form, stream=sys.stderr)
+
+
+def _settle() -> None:
+    """What start-up made stays: the collector need not walk it again, nor run every few requests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

@@ -1,0 +1,104 @@
+"""`interlingua explain`: which backend a request would go to, why, and what it would lose there."""
+
+import argparse
+import os
+from typing import Any, NamedTuple, cast
+
+from interlingua.commands import Commands, add_config, aligned, describe, protocol, read_json, told_losses, write
+from interlingua.config import Backend
+from interlingua.errors import ConfigError, GatewayError, InvalidRequest
+from interlingua.ir import Json, Request
+from interlingua.losses import Losses
+from interlingua.protocols import Protocol, target
+
+
+def add(commands: Commands) -> None:
+    examples = (
+        "interlingua explain --config interlingua.toml request.json",
+        "interlingua explain --model gpt-4o",
+        "curl ... | interlingua explain --from anthropic -",
+    )
+    text = "Tells which backend a request would go to, and why."
+    command = commands.add_parser("explain", **describe(text, examples))
+    add_config(command)
+    command.add_argument("--model", metavar="NAME", help="the model asked for, where no request is given or its body names none")
+    command.add_argument(
+        "--from", dest="source", metavar="PROTOCOL", help="the request's protocol (default: guessed from its body)"
+    )
+    command.add_argument("request", nargs="?", metavar="REQUEST.json", help="a client's request; `-` is stdin")
+    command.set_defaults(run=run, stays=False)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from interlingua.config import find
+    from interlingua.routing import Router
+
+    if arguments.request is None and arguments.model is None:
+        raise ConfigError("explain needs a REQUEST.json, `-` for stdin, or --model NAME.")
+    config = find(arguments.config, os.environ)
+    router = Router(config)
+    asked = _read(arguments) if arguments.request is not None else None
+    model = asked.request.model if asked else arguments.model
+    decision = router.route(model)
+    backend = config.backends[decision.backend]
+    pool, *others = router.pools(model)
+    same = (decision.backend, decision.model)
+    rows = [
+        ("model", model),
+        *([("protocol", asked.told)] if asked else []),
+        ("backend", f"{backend.name} ({backend.settings.protocol} at {backend.url})"),
+        ("provider model", decision.model),
+        ("route", f"{decision.route}: {decision.reason}"),
+        *(("same pool", f"{other.backend}: {other.model}") for other in pool[1:]),
+        *(
+            ("otherwise", f"{other.backend}: {other.model} ({other.route})")
+            for rest in others
+            for other in rest
+            if (other.backend, other.model) != same
+        ),
+    ]
+    if asked:
+        rows += _losses(asked, decision.model, backend)
+    write(aligned(rows) + "\n")
+    return 0
+
+
+class _Asked(NamedTuple):
+    request: Request
+    source: Protocol
+    told: str  # the protocol, and how it is known
+
+
+def _read(arguments: argparse.Namespace) -> _Asked:
+    body, shown = read_json(arguments.request)
+    if not isinstance(body, dict):
+        raise InvalidRequest(f"{shown} holds no JSON object.")
+    body = cast(Json, body)
+    name = arguments.source or guess(body)
+    source = protocol(name)
+    told = name if arguments.source else f"{name} (guessed; --from says otherwise)"
+    return _Asked(source.parse_request(body, arguments.model, None), source, told)
+
+
+def _losses(asked: _Asked, model: str, backend: Backend) -> list[tuple[str, str]]:
+    """What the request would lose at the backend."""
+    losses = Losses()
+    try:
+        protocol(backend.protocol).format_request(asked.request, target(model, backend.host.quirks), losses)
+    except GatewayError as error:
+        return [("refused", str(error))]
+    lines = told_losses(losses, lambda path: asked.source.field_path(path, asked.request))
+    return [("loss", line) for line in lines] or [("loss", "none")]
+
+
+def guess(body: Json) -> str:
+    """The protocol a request body is most likely in, by fields that only one has."""
+    if "contents" in body:
+        return "gemini"
+    if body.keys() & {"system", "stop_sequences", "thinking", "output_config", "anthropic_version", "mcp_servers"}:
+        return "anthropic"
+    if body.keys() & {"instructions", "input"} and "messages" not in body:
+        return "responses"
+    tools = body.get("tools")
+    ours = isinstance(tools, list) and any("input_schema" in tool for tool in cast("list[Any]", tools) if isinstance(tool, dict))
+    return "anthropic" if ours else "openai"

@@ -1,0 +1,97 @@
+"""Remembers, by tool-call id, the reasoning that a model wants back, for clients that send back only bare calls.
+
+Kept: the thinking before a turn's tool calls and the calls' signatures. Bounded; what has been forgotten is reported
+by the backend's formatter as a loss, as if it had never been seen.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from interlingua.ir import AnyPart, Message, Request, Response, Signature, Thinking, ToolCall
+from interlingua.pipeline import Answer, Call, Handler
+
+_LARGEST: Final = 1 << 20  # bytes of one turn's reasoning
+
+
+class _Turn(Struct, array_like=True):
+    """What came with a turn's calls: each thinking with the call it led to ("" where it opened the turn), signatures by call."""
+
+    thinking: list[tuple[str, Thinking]]
+    signatures: dict[str, Signature]
+
+
+class Memory:
+    """`limit`: bytes held in all."""
+
+    def __init__(self, limit: int = 64 << 20) -> None:
+        self._limit = limit
+        self._held = 0
+        self._turns: OrderedDict[str, tuple[_Turn, int]] = OrderedDict()
+
+    async def __call__(self, call: Call, next: Handler) -> Answer:
+        if self._turns:
+            self.restore(call.request)
+        answer = await next(call)
+        if call.request.tools:
+            answer.tap(self.keep)
+        return answer
+
+    def keep(self, response: Response) -> None:
+        for choice in response.choices:
+            turn, size = _turn(choice.parts)
+            if 0 < size <= _LARGEST:
+                for part in choice.parts:
+                    if isinstance(part, ToolCall) and part.id:
+                        self._put(part.id, turn, size)
+
+    def _put(self, id: str, turn: _Turn, size: int) -> None:
+        if id in self._turns:
+            self._held -= self._turns.pop(id)[1]
+        self._turns[id] = turn, size
+        self._held += size
+        while self._held > self._limit:
+            self._held -= self._turns.popitem(last=False)[1][1]
+
+    def restore(self, request: Request) -> None:
+        for i, message in enumerate(request.messages):
+            if message.role == "assistant" and any(type(part) is ToolCall for part in message.parts):
+                request.messages[i] = self._restored(message)
+
+    def _restored(self, message: Message) -> Message:
+        """Whatever the client did send back is trusted over the memory."""
+        known = next((self._turns[p.id][0] for p in message.parts if isinstance(p, ToolCall) and p.id in self._turns), None)
+        bare = not any(part.signature is not None for part in message.parts)
+        if known is None or not bare:
+            return message
+        parts: list[AnyPart] = []
+        for part in message.parts:
+            if isinstance(part, Thinking):
+                continue  # the words alone: the signed original takes their place
+            if isinstance(part, ToolCall) and part.id in known.signatures:
+                part = msgspec.structs.replace(part, signature=known.signatures[part.id])
+            parts.append(part)
+        if not known.thinking:
+            parts = [p for p in message.parts if isinstance(p, Thinking)] + parts
+        for before, thinking in known.thinking:
+            places = (i for i, p in enumerate(parts) if isinstance(p, ToolCall) and p.id == before)
+            parts.insert(next(places, 0), thinking)
+        return msgspec.structs.replace(message, parts=parts)
+
+
+def _turn(parts: list[AnyPart]) -> tuple[_Turn, int]:
+    """What is worth keeping of a turn, and its size in bytes: 0 where nothing is."""
+    turn, size, waiting = _Turn([], {}), 0, list[tuple[int, Thinking]]()
+    for i, part in enumerate(parts):
+        if isinstance(part, Thinking) and part.signature is not None:
+            waiting.append((i, part))
+            size += len(part.text) + len(part.signature.data) + 200
+        elif isinstance(part, ToolCall):
+            turn.thinking += [(part.id if place else "", thinking) for place, thinking in waiting]
+            waiting.clear()
+            if part.signature is not None:
+                turn.signatures[part.id] = part.signature
+                size += len(part.signature.data) + 200
+    return (turn, size) if turn.thinking or turn.signatures else (turn, 0)

@@ -1,0 +1,293 @@
+"""Content blocks, both directions: shared by requests, answers and streams.
+
+The carrier: what a client of this protocol must bring back unread is sealed into a thinking block's `signature` or a
+redacted_thinking block's `data`. A seal is a whole part that stands where its block stood, or a bare signature, which
+belongs to the part that follows.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from msgspec import Raw
+
+from interlingua.carry import unseal
+from interlingua.errors import InvalidRequest
+from interlingua.ir import (
+    AnyPart,
+    Cache,
+    Citation,
+    Function,
+    Json,
+    Media,
+    Opaque,
+    Signature,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from interlingua.protocols import Lose
+from interlingua.protocols.anthropic.names import NAME
+from interlingua.protocols.wire import (
+    array,
+    as_array,
+    as_obj,
+    as_text,
+    boolean,
+    encode_json,
+    foreign,
+    is_json_object,
+    keep,
+    keep_in,
+    note,
+    note_down,
+    obj,
+    said,
+    text,
+)
+
+INVALID: Final = "INVALID_JSON"  # Anthropic's documented key for arguments that are no JSON (fine-grained tool streaming)
+_TITLES: Final = {
+    "char_location": "document_title",
+    "page_location": "document_title",
+    "content_block_location": "document_title",
+    "web_search_result_location": "title",
+    "search_result_location": "title",
+}
+
+# Reading
+
+
+def parse_content(value: Any, path: str, sealed: bool = False) -> list[AnyPart]:
+    """A turn's `content`: a string or blocks. `sealed`: an assistant's, which may hold seals of ours."""
+    if type(value) is str:
+        return [Text(text=value)]
+    parts: list[AnyPart] = []
+    pending: Signature | None = None
+    for i, item in enumerate(array(value, path)):
+        part = parse_block(obj(item, f"{path}[{i}]"), f"{path}[{i}]", sealed)
+        if isinstance(part, Signature):
+            pending = part
+            continue
+        if pending is not None:
+            part.signature, pending = part.signature or pending, None
+        parts.append(part)
+    if pending is not None:
+        parts.append(Text(signature=pending))
+    return parts
+
+
+def parse_block(d: Json, path: str, sealed: bool = False, inside_result: bool = False) -> AnyPart | Signature:
+    """One block; consumes it. Raises InvalidRequest where a known kind is malformed."""
+    kind = d.get("type")
+    if type(kind) is not str:
+        raise InvalidRequest(f"{path}.type must be a string, not {said(kind)}", param=f"{path}.type")
+    if sealed and kind in ("thinking", "redacted_thinking"):
+        carried = unseal(as_text(d.get("signature" if kind == "thinking" else "data")) or "")
+        if carried is not None:
+            return carried
+    reader = None if inside_result and kind not in _IN_RESULTS else _READERS.get(kind)
+    part = reader(d, path) if reader is not None else None
+    if part is None:
+        return Opaque(origin=NAME, data=d)
+    del d["type"]
+    if d:
+        take_cache(part, d, path)
+        keep(part, NAME, d)
+    return part
+
+
+def _str(d: Json, key: str, path: str) -> str:
+    """Pops a string that must be there."""
+    value = d.pop(key, None)
+    return value if type(value) is str else text(value, f"{path}.{key}")
+
+
+def take_cache(node: AnyPart | Function, d: Json, path: str) -> None:
+    """Pops a block's cache mark."""
+    if d.get("cache_control") is None:
+        return
+    path = f"{path}.cache_control"
+    mark = dict(obj(d["cache_control"], path))
+    if mark.pop("type", None) != "ephemeral":
+        return  # a kind of mark born after this file: kept as it is
+    del d["cache_control"]
+    ttl = mark.pop("ttl", None)
+    node.cache = Cache(None if ttl is None else text(ttl, f"{path}.ttl"))
+    keep_in(node, NAME, "cache_control", mark)
+
+
+def _text(d: Json, path: str) -> AnyPart:
+    part = Text(text=_str(d, "text", path))
+    if (citations := d.pop("citations", None)) is not None:
+        path = f"{path}.citations"
+        part.citations = [parse_citation(item, f"{path}[{i}]") for i, item in enumerate(array(citations, path))]
+        if not citations:
+            note_down(part, NAME, "~citations")
+    return part
+
+
+def parse_citation(value: Any, path: str) -> Citation:
+    """Anthropic's spans are the source's, not the answer's: they stay extras."""
+    d = dict(obj(value, path))
+    kind = as_text(d.get("type")) or ""
+    citation = Citation()
+    if kind in _TITLES:
+        citation.quote, citation.title = _take(d, "cited_text"), _take(d, _TITLES[kind])
+        citation.url = _take(d, "url") if kind == "web_search_result_location" else None
+    keep(citation, NAME, d)
+    return citation
+
+
+def _take(d: Json, key: str) -> str | None:
+    value = as_text(d.get(key))
+    if value is not None:
+        del d[key]
+    return value
+
+
+def _media(d: Json, path: str) -> AnyPart | None:
+    """An image or a document; None where its source is of a kind we do not know."""
+    image = d["type"] == "image"
+    whole = obj(d.get("source"), f"{path}.source")
+    source = dict(whole)
+    part = Media(kind="image" if image else "document")
+    path = f"{path}.source"
+    match source.pop("type", None):
+        case "base64":
+            part.data, part.mime = _str(source, "data", path), _str(source, "media_type", path)
+        case "url":
+            part.url = _str(source, "url", path)
+        case "file":
+            part.file = _str(source, "file_id", path)
+            note_down(part, NAME, "~file")
+        case "text" if not image:
+            part.text = _str(source, "data", path)
+            part.mime = text(source.pop("media_type", None) or "text/plain", f"{path}.media_type")
+        case "content" if not image and (words := _words(source.pop("content", None))) is not None:
+            part.text, part.mime = words, "text/plain"
+            note_down(part, NAME, "~source", whole)
+            source = {}
+        case _:
+            return None
+    del d["source"]
+    if (name := _take(d, "title")) is not None:
+        part.name = name
+    keep_in(part, NAME, "source", source)
+    return part
+
+
+def _words(content: Any) -> str | None:
+    """A content source that is words only, as one text."""
+    if type(content) is str:
+        return content
+    blocks = [as_obj(item) for item in as_array(content)]
+    if not blocks or any(block.get("type") != "text" or type(block.get("text")) is not str for block in blocks):
+        return None
+    return "\n".join(block["text"] for block in blocks)
+
+
+def _thinking(d: Json, path: str) -> AnyPart:
+    part = Thinking(text=text(d.pop("thinking", None) or "", f"{path}.thinking"))
+    signature = d.pop("signature", None)
+    if signature:
+        part.signature = Signature(NAME, text(signature, f"{path}.signature"))
+    else:
+        note_down(part, NAME, "~unsigned", "absent" if signature is None else "empty")
+    return part
+
+
+def _redacted(d: Json, path: str) -> AnyPart:
+    return Thinking(redacted=True, signature=Signature(NAME, _str(d, "data", path)))
+
+
+def _call(d: Json, path: str) -> AnyPart:
+    arguments = encode_json(obj(d.pop("input", None), f"{path}.input")).decode()
+    return ToolCall(id=_str(d, "id", path), name=_str(d, "name", path), arguments=arguments)
+
+
+def _result(d: Json, path: str) -> AnyPart:
+    part = ToolResult(id=_str(d, "tool_use_id", path))
+    content, error = d.pop("content", None), d.pop("is_error", None)
+    if type(content) is str:
+        part.parts = [Text(text=content)]
+    elif content is not None:
+        note_down(part, NAME, "~content")
+        for i, item in enumerate(array(content, f"{path}.content")):
+            where = f"{path}.content[{i}]"
+            part.parts.append(cast(Any, parse_block(obj(item, where), where, inside_result=True)))
+    if error is not None:
+        part.error = boolean(error, f"{path}.is_error")
+        if not part.error:
+            note_down(part, NAME, "~error")
+    return part
+
+
+_READERS: Final[dict[str, Callable[[Json, str], AnyPart | None]]] = {
+    "text": _text,
+    "image": _media,
+    "document": _media,
+    "thinking": _thinking,
+    "redacted_thinking": _redacted,
+    "tool_use": _call,
+    "tool_result": _result,
+}
+_IN_RESULTS: Final = ("text", "image", "document")
+
+# Writing: what requests and answers say alike
+
+
+def text_block(part: Text, path: str, lose: Lose) -> Json:
+    out: Json = {"type": "text", "text": part.text}
+    if part.citations:
+        found = [c for k, cited in enumerate(part.citations) if (c := format_citation(cited, f"{path}.citations[{k}]", lose))]
+        if found:
+            out["citations"] = found
+    elif NAME in part.extras and "~citations" in part.extras[NAME]:
+        out["citations"] = []
+    if part.refusal:
+        lose(f"{path}.refusal", "changed", "Anthropic says a refusal in plain words")
+    return out
+
+
+def format_citation(citation: Citation, path: str, lose: Lose) -> Json | None:
+    """Anthropic's own citation as it came. It cites what it was shown or found itself, and cannot be told of others' finds."""
+    mine = citation.extras.get(NAME)
+    if mine is None or "type" not in mine:
+        lose(path, "dropped", "Anthropic cites documents and searches of its own only")
+        return None
+    out = dict(mine)
+    said = {"cited_text": citation.quote, _TITLES.get(mine["type"], "title"): citation.title, "url": citation.url}
+    out.update({key: value for key, value in said.items() if value is not None})
+    if citation.start is not None or citation.end is not None:
+        lose(f"{path}.start", "dropped", "Anthropic cites whole blocks of an answer")
+    if len(citation.extras) > 1:
+        foreign(citation, NAME, path, lose)
+    return out
+
+
+def thinking_block(part: Thinking) -> Json | None:
+    """A thinking part in Anthropic's own words; None where Anthropic did not sign it."""
+    if part.signature is None:
+        spelled = note(part, NAME, "~unsigned")  # a server of this dialect that does not sign
+        unsigned: Json = {"type": "thinking", "thinking": part.text}
+        return None if spelled is None else unsigned if spelled == "absent" else {**unsigned, "signature": ""}
+    if part.signature.origin != NAME:
+        return None
+    if part.redacted:
+        return {"type": "redacted_thinking", "data": part.signature.data}
+    return {"type": "thinking", "thinking": part.text, "signature": part.signature.data}
+
+
+def call_block(call: ToolCall, path: str, lose: Lose) -> Json:
+    return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_of(call, path, lose)}
+
+
+def arguments_of(call: ToolCall, path: str, lose: Lose) -> Raw | Json:
+    """A call's arguments byte for byte; what is no object travels under the key that Anthropic documents for it."""
+    if not call.arguments:
+        return {}
+    if is_json_object(call.arguments):
+        return Raw(call.arguments)
+    lose(f"{path}.arguments", "changed", f"no JSON object: sent as {INVALID}")
+    return {INVALID: call.arguments}

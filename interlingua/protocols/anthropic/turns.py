@@ -1,0 +1,336 @@
+"""A conversation's turns, written for Anthropic. No sentence is invented, and what cannot stand is reported.
+
+Anthropic joins neighbouring turns of one role itself; what it refuses is blank text, results that do not stand together
+at the head of the turn after their calls, and a `system` turn anywhere but between a user's turn and an answer.
+What an Anthropic client wrote itself (`own`) stands as it is: its mistakes are the provider's to explain.
+"""
+
+import re
+from binascii import Error, a2b_base64, crc32
+from typing import Any, Final, assert_never
+
+from interlingua.ir import AnyPart, Cache, Function, Json, Media, Message, Opaque, Request, Text, Thinking, ToolCall, ToolResult
+from interlingua.protocols import Lose, Target
+from interlingua.protocols.anthropic.claude import claude
+from interlingua.protocols.anthropic.names import NAME
+from interlingua.protocols.anthropic.parts import call_block, text_block, thinking_block
+from interlingua.protocols.wire import foreign, merge, note, standard_base64
+
+_IMAGES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
+_PDF: Final = "application/pdf"
+_MAGIC: Final = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp", "JVBER": _PDF}
+_ID: Final = re.compile(r"[a-zA-Z0-9_-]+").fullmatch
+_MAX_MARKS: Final = 4
+_TTLS: Final = {"5m": "5m", "1h": "1h", "1m": "5m", "60s": "5m", "300s": "5m", "3600s": "1h"}
+
+
+class Marks:
+    """The cache marks of one request, in the order of the prompt."""
+
+    def __init__(self, own: bool, lose: Lose) -> None:
+        self._own, self._lose = own, lose
+        self._set: list[tuple[Json, str]] = []
+
+    def put(self, out: Json, cache: Cache, path: str) -> None:
+        mark: Json = {"type": "ephemeral"}
+        if cache.ttl is not None:
+            mark["ttl"] = cache.ttl if self._own else _TTLS.get(cache.ttl, "1h")
+            if mark["ttl"] != cache.ttl:
+                self._lose(f"{path}.cache.ttl", "changed", f"Anthropic keeps a cache for 5m or 1h: {mark['ttl']}")
+        out["cache_control"] = mark
+        self._set.append((out, path))
+
+    def trim(self) -> None:
+        """Takes off all but the last four, which is what Anthropic accepts."""
+        if len(self._set) > _MAX_MARKS and not self._own:
+            for out, path in self._set[:-_MAX_MARKS]:
+                del out["cache_control"]
+                self._lose(f"{path}.cache", "dropped", f"Anthropic takes {_MAX_MARKS} cache marks")
+
+
+class Turns:
+    """Writes `messages` and `system`."""
+
+    def __init__(self, request: Request, target: Target, marks: Marks, lose: Lose) -> None:
+        self.messages: list[Json] = []
+        self.system: list[Json] = []
+        self.listed = False  # the client wrote `system` as blocks
+        self._request, self._marks, self._lose = request, marks, lose
+        self._own = bool(note(request, NAME, "~own"))
+        self._claude = target.facts.family == "claude"
+        self._mid_system = claude(target.model).mid_system
+        self._last_system = (-1, 0)  # the last system message hoisted: its place, and its first block's
+        self._results: list[Json] | None = None  # the content of an open turn of results
+        self._names: dict[str, str] = {}  # of the calls so far, by id
+
+    def write(self) -> None:
+        for i, message in enumerate(self._request.messages):
+            if message.role in ("system", "developer"):
+                self._write_system(message, i)
+                continue
+            parts = message.parts
+            if len(parts) == 1 and not message.extras and message.role != "tool" and _plain(parts[0]):
+                self.messages.append({"role": message.role, "content": parts[0].text})  # pyright: the part is a Text
+                self._results = None
+            else:
+                self._write_turn(message, f"messages[{i}]")
+        if not self.messages and self.system and not self._own:
+            place, start = self._last_system
+            self.messages.append({"role": "user", "content": _content(self.system[start:], False)})
+            del self.system[start:]
+            self._lose(f"messages[{place}]", "changed", "with no other turn to answer, it is sent as the user's")
+
+    def _write_turn(self, message: Message, path: str) -> None:
+        spelled = note(message, NAME, "~content")
+        if spelled == "whole":
+            self.messages.append(message.parts[0].data)
+            return
+        role = "assistant" if message.role == "assistant" else "user"
+        content = self._blocks(message.parts, path, role)
+        if message.extras:
+            foreign(message, NAME, path, self._lose)
+        if not content and not self._own:
+            self._lose(path, "dropped", "Anthropic refuses an empty turn")
+            return
+        if role == "user" and not self._own and content[0]["type"] == "tool_result":
+            only = content[-1]["type"] == "tool_result"
+            if self._results is not None:
+                self._results.extend(content)
+            else:
+                self.messages.append({"role": role, "content": content})
+            self._results = (self._results or content) if only else None
+            return
+        self._results = None
+        out: Json = {"role": role, "content": _content(content, spelled == "list")}
+        self.messages.append(merge(out, message, NAME) if message.extras else out)
+
+    def _blocks(self, parts: list[AnyPart], path: str, role: str) -> list[Json]:
+        """The blocks of a turn; results come first, as Anthropic wants them."""
+        results: list[Json] = []
+        rest: list[Json] = []
+        for j, part in enumerate(parts):
+            block = self.block(part, f"{path}.parts[{j}]", role)
+            if block is None:
+                continue
+            if isinstance(part, ToolResult) and not self._own:
+                if rest:
+                    self._lose(f"{path}.parts[{j}]", "changed", "results stand before what else the turn says")
+                results.append(block)
+            else:
+                rest.append(block)
+        return results + rest
+
+    # system
+
+    def _write_system(self, message: Message, i: int) -> None:
+        path, spelled = f"messages[{i}]", note(message, NAME, "~system")
+        if spelled is not None:
+            self.listed = self.listed or spelled == "blocks"
+        if len(message.parts) == 1 and isinstance(part := message.parts[0], Text) and (_plain(part) or spelled == "string"):
+            blocks: list[Json] = [{"type": "text", "text": part.text}]
+        else:
+            blocks = [block for j, p in enumerate(message.parts) if (block := self._system_block(p, f"{path}.parts[{j}]"))]
+        if message.extras:
+            foreign(message, NAME, path, self._lose)
+        if spelled is None and note(message, NAME, "~turn"):
+            listed = note(message, NAME, "~content") == "list"
+            self.messages.append(merge({"role": "system", "content": _content(blocks, listed)}, message, NAME))
+        elif spelled is not None or not self.messages:
+            self._hoist(blocks, i)
+        elif self.messages[-1]["role"] == "system" and blocks:
+            self.messages[-1]["content"] = _listed(self.messages[-1]["content"]) + blocks
+        elif self._mid_system and blocks and self.messages[-1]["role"] == "user" and self._answered_next(i):
+            self.messages.append({"role": "system", "content": _content(blocks, False)})
+            self._results = None
+        elif blocks:
+            self._hoist(blocks, i)
+            self._lose(path, "changed", "said at the start: a system message cannot stand here")
+
+    def _hoist(self, blocks: list[Json], i: int) -> None:
+        self._last_system = i, len(self.system)
+        self.system += blocks
+
+    def _answered_next(self, i: int) -> bool:
+        later = (m.role for m in self._request.messages[i + 1 :] if m.role not in ("system", "developer"))
+        return next(later, "assistant") == "assistant"
+
+    def _system_block(self, part: AnyPart, path: str) -> Json | None:
+        if self._own or isinstance(part, Text):
+            return self.block(part, path, "system")
+        self._lose(path, "dropped", "a system message holds words only")
+        return None
+
+    # blocks
+
+    def block(self, part: AnyPart, path: str, role: str) -> Json | None:
+        """One block; None where it cannot be said (reported)."""
+        match part:
+            case Text():
+                if _plain(part):
+                    return {"type": "text", "text": part.text}
+                out = self._text(part, path)
+            case Media():
+                out = self._media(part, path, role)
+            case ToolCall():
+                out = self._call(part, path, role)
+            case ToolResult():
+                out = self._result(part, path, role)
+            case Thinking():
+                out = self._thinking(part, path, role)
+            case Opaque():
+                out = dict(part.data) if part.origin == NAME else self._drop(path, f"only {part.origin} knows this block")
+            case _:
+                assert_never(part)
+        if out is None:
+            return None
+        if part.cache is not None:
+            self._marks.put(out, part.cache, path)
+        if part.signature is not None and not isinstance(part, Thinking):
+            self._lose(f"{path}.signature", "dropped", f"only {part.signature.origin} can read it")
+        if part.extras:
+            foreign(part, NAME, path, self._lose)
+            merge(out, part, NAME)
+        return out
+
+    def _drop(self, path: str, why: str) -> None:
+        self._lose(path, "dropped", why)
+
+    def _text(self, part: Text, path: str) -> Json | None:
+        if part.text and (self._own or not part.text.isspace()):
+            return text_block(part, path, self._lose)
+        if part.text or part.cache or part.signature or part.citations or part.extras:
+            self._drop(path, "Anthropic refuses blank text")
+        return None
+
+    def _thinking(self, part: Thinking, path: str, role: str) -> Json | None:
+        if role != "assistant" and not self._own:
+            return self._drop(path, "only an assistant thinks")
+        if part.signature is None and self._claude:
+            return self._drop(path, "Anthropic takes back only thinking that it signed")
+        out = thinking_block(part)
+        if out is None:
+            return self._drop(path, f"signed by {part.signature.origin}" if part.signature else "not signed by Anthropic")
+        if part.redacted and part.text:
+            self._lose(f"{path}.text", "dropped", "redacted thinking has no words")
+        return out
+
+    def _call(self, call: ToolCall, path: str, role: str) -> Json | None:
+        if role != "assistant" and not self._own:
+            return self._drop(path, "only an assistant calls tools")
+        self._names[call.id] = call.name
+        out = call_block(call, path, self._lose)
+        out["id"] = _id(call.id)
+        return out
+
+    def _result(self, part: ToolResult, path: str, role: str) -> Json | None:
+        if role != "user" and not self._own:
+            return self._drop(path, "only a user brings results")
+        out: Json = {"type": "tool_result", "tool_use_id": _id(part.id)}
+        listed = bool(note(part, NAME, "~content"))
+        if len(part.parts) == 1 and not listed and _simple(part.parts[0]):
+            out["content"] = part.parts[0].text
+        elif part.parts or listed:
+            blocks = [b for k, p in enumerate(part.parts) if (b := self.block(p, f"{path}.parts[{k}]", "result"))]
+            if blocks or listed:
+                out["content"] = _content(blocks, listed)
+        if part.error or note(part, NAME, "~error"):
+            out["is_error"] = part.error
+        if part.name is not None and self._names.get(part.id) != part.name:
+            self._lose(f"{path}.name", "dropped", "a result names its call by id alone")
+        return out
+
+    # media
+
+    def _media(self, part: Media, path: str, role: str) -> Json | None:
+        if role == "assistant" and not self._own:
+            return self._drop(path, "an assistant's turn holds no media")
+        if part.kind not in ("image", "document"):
+            return self._drop(path, f"Anthropic takes no {part.kind}")
+        source = note(part, NAME, "~source") or self._source(part, path)
+        if source is None:
+            return None
+        out: Json = {"type": part.kind, "source": source}
+        if part.name is not None and part.kind == "document":
+            out["title"] = part.name
+        elif part.name is not None:
+            self._lose(f"{path}.name", "dropped", "an image has no name")
+        return out
+
+    def _source(self, part: Media, path: str) -> Json | None:
+        if part.file is not None:
+            mine = note(part, NAME, "~file")
+            return {"type": "file", "file_id": part.file} if mine else self._drop(path, "the file is in another's store")
+        if part.url is not None:
+            return self._url(part, part.url, path)
+        if part.text is not None and part.kind == "document":
+            return self._words(part.text, part.mime, path)
+        if part.data is None:
+            return self._drop(path, "Anthropic takes no such thing in an image")
+        mime = part.mime or next((m for magic, m in _MAGIC.items() if part.data.startswith(magic)), None)
+        if self._own or (mime in _IMAGES if part.kind == "image" else mime == _PDF):
+            return {"type": "base64", "media_type": mime, "data": standard_base64(part.data)}
+        if part.kind == "document" and mime is not None and mime.startswith("text/"):
+            words = _decoded(part.data)
+            if words is not None:
+                return self._words(words, mime, path)
+        return self._drop(path, f"Anthropic takes no {part.kind} of type {mime or 'unknown'}")
+
+    def _url(self, part: Media, url: str, path: str) -> Json | None:
+        if not self._own and not url.startswith(("https://", "http://")):
+            return self._drop(path, "Anthropic fetches http URLs only")
+        if part.kind == "document" and part.mime not in (None, _PDF):
+            return self._drop(path, "Anthropic fetches only PDF documents")
+        if part.kind == "image" and part.mime is not None:
+            self._lose(f"{path}.mime", "dropped", "an image URL has no media type")
+        return {"type": "url", "url": url}
+
+    def _words(self, words: str, mime: str | None, path: str) -> Json:
+        plain = (mime or "text/plain").partition(";")[0] == "text/plain"
+        if not plain and not self._own:
+            self._lose(f"{path}.mime", "changed", "Anthropic takes text documents as text/plain")
+        return {"type": "text", "media_type": (mime or "text/plain") if self._own else "text/plain", "data": words}
+
+
+def mark_tool(tool: Function, out: Json, path: str, marks: Marks) -> None:
+    if tool.cache is not None:
+        marks.put(out, tool.cache, path)
+
+
+def _simple(part: Any) -> bool:
+    """Whether a part says nothing but its text."""
+    return (
+        type(part) is Text
+        and not part.extras
+        and not part.citations
+        and not part.refusal
+        and part.cache is part.signature is None
+    )
+
+
+def _plain(part: Any) -> bool:
+    """Whether a part is but text, and one that Anthropic takes."""
+    return _simple(part) and bool(part.text) and not part.text.isspace()
+
+
+def _content(blocks: list[Json], listed: bool) -> str | list[Json]:
+    if not blocks and not listed:
+        return ""
+    if len(blocks) == 1 and not listed and blocks[0].keys() == {"type", "text"}:
+        return blocks[0]["text"]
+    return blocks
+
+
+def _listed(content: str | list[Json]) -> list[Json]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _id(id_: str) -> str:
+    """An id in Anthropic's alphabet. It only ties a result to its call, so both are changed alike and nothing is lost."""
+    return id_ if _ID(id_) or not id_ else f"{re.sub(r'[^a-zA-Z0-9_-]', '_', id_)[:48]}_{crc32(id_.encode()):08x}"
+
+
+def _decoded(data: str) -> str | None:
+    try:
+        return a2b_base64(standard_base64(data)).decode()
+    except (Error, ValueError):
+        return None

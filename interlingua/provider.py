@@ -1,0 +1,189 @@
+"""The innermost handler: one call to one backend. IR in, IR out; between them the wire, through the pooled client."""
+
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, cast
+
+import msgspec
+
+from interlingua import __version__
+from interlingua.client import Client, Origin, Reply, Timeouts
+from interlingua.config import Backend, Routing
+from interlingua.errors import FramingError, ProviderFailure, Unsupported, UpstreamError, UpstreamGarbage
+from interlingua.fold import unfold
+from interlingua.framing.sse import Decoder
+from interlingua.hosts import credential_header
+from interlingua.ir import End, Failure, Json, Response
+from interlingua.losses import Losses
+from interlingua.pipeline import Answer, Call, Events
+from interlingua.protocols import StreamParser, Target, target
+from interlingua.protocols.registry import PROTOCOLS
+from interlingua.protocols.wire import decode_json, encode_json
+
+MAX_ANSWER: Final = 256 << 20  # bytes of a unary answer
+_MAX_ERROR: Final = 1 << 20
+_AGENT: Final = f"user-agent: interlingua/{__version__}\r\n".encode()
+_TYPE: Final = b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
+
+
+class Provider:
+    """A configured backend, ready to be asked."""
+
+    def __init__(self, backend: Backend, client: Client, routing: Routing) -> None:
+        self.name = backend.name
+        self.backend = backend
+        self.protocol = PROTOCOLS[backend.protocol]
+        self._client = client
+        self._origin = Origin.parse(str(backend.base))[0]
+        self._timeouts = Timeouts(connect=routing.connect, first_byte=routing.first_byte, idle=routing.idle)
+        self._head = _AGENT + _TYPE + _credential(backend)
+        self._targets: dict[str, Target] = {}
+        self._failed: tuple[float, Failure] | None = None  # the last attempt's failure, and when
+        self._asked = 0
+
+    def health(self) -> dict[str, Any]:
+        """What its requests have shown: "unknown" before the first, "failing" after one that was the provider's fault."""
+        if self._failed is None:
+            return {"health": "ok" if self._asked else "unknown", "requests": self._asked}
+        at, failure = self._failed
+        last = {"status": failure.status, "kind": failure.kind, "seconds_ago": round(time.monotonic() - at, 3)}
+        return {"health": "failing", "requests": self._asked, "last_error": last}
+
+    def target(self, model: str) -> Target:
+        found = self._targets.get(model)
+        if found is None:
+            found = target(model, self.backend.host.quirks)
+            if len(self._targets) < 4096:
+                self._targets[model] = found
+        return found
+
+    async def ask(self, call: Call) -> Answer:
+        """Raises GatewayError: Unsupported in strict mode, ProviderFailure, or what befell the connection."""
+        self._asked += 1
+        try:
+            answer = await self._ask(call)
+        except UpstreamError as error:
+            if error.failure.status >= 500 or error.failure.kind in ("authentication", "permission", "billing"):
+                self._failed = time.monotonic(), error.failure
+            raise
+        self._failed = None
+        return answer
+
+    async def _ask(self, call: Call) -> Answer:
+        request = call.request
+        decision = call.decision
+        assert decision is not None
+        call.losses = losses = Losses()
+        body = self.protocol.format_request(request, self.target(decision.model), losses)
+        if losses and call.strict:
+            refuse(call, losses)
+        path = self.backend.host.stream_path if request.stream else self.backend.host.path
+        reply = await self._send(path, decision.model, body, self.protocol.request_headers(body, self._own(call)), call.deadline)
+        try:
+            if reply.status >= 300:
+                raise ProviderFailure(await self._failure(reply))
+            if request.stream and "json" not in reply.headers.get("content-type", ""):
+                return Answer(events=_events(reply, self.protocol.Parser()))
+            response = self._response(await reply.read(MAX_ANSWER))
+            return Answer(events=_told(response)) if request.stream else Answer(response)
+        except BaseException:
+            reply.close()
+            raise
+
+    async def count(self, call: Call, body: Json) -> Json:
+        """Asks the provider's own token counter; `body` is in its protocol. Raises as `ask` does."""
+        assert call.decision is not None
+        path = self.backend.host.count_path or ""
+        reply = await self._send(
+            path, call.decision.model, body, self.protocol.request_headers(body, self._own(call)), call.deadline
+        )
+        try:
+            if reply.status >= 300:
+                raise ProviderFailure(await self._failure(reply))
+            return _json(await reply.read(_MAX_ERROR))
+        finally:
+            reply.close()
+
+    def _own(self, call: Call) -> Mapping[bytes, bytes]:
+        """The client's headers, where it speaks this very protocol."""
+        return call.headers if call.client == self.protocol.NAME else {}
+
+    async def _send(self, path: str, model: str, body: Json, headers: bytes, deadline: float) -> Reply:
+        path = self.backend.prefix + self.backend.host.filled(path, model)
+        return await self._client.send(
+            self._origin, "POST", path, self._head + headers, encode_json(body), self._timeouts, deadline
+        )
+
+    def _response(self, body: bytes) -> Response:
+        return self.protocol.parse_response(_json(body))
+
+    async def _failure(self, reply: Reply) -> Failure:
+        failure = self.protocol.parse_error(reply.status if reply.status >= 400 else 502, await reply.read(_MAX_ERROR))
+        if failure.retry_after is None:
+            failure.retry_after = retry_after(reply.headers)
+        return failure
+
+
+def refuse(call: Call, losses: Losses) -> None:
+    """What strict mode answers to a loss."""
+    field_path = PROTOCOLS[call.client].field_path
+    paths = [field_path(loss.path, call.request) for loss in losses]
+    told = ", ".join(f"{path} ({loss.why})" if loss.why else path for path, loss in zip(paths, losses, strict=True))
+    raise Unsupported(f"Strict mode: this backend cannot carry {told}", param=paths[0])
+
+
+async def _events(reply: Reply, parser: StreamParser) -> Events:
+    """The events of a streamed answer; the last is End or Failure, whatever becomes of the connection."""
+    decoder = Decoder()
+    try:
+        while (chunk := await reply.next()) is not None:
+            batch = [event for frame in decoder.feed(chunk) for event in parser.feed(frame)]
+            if batch:
+                yield batch
+                if isinstance(batch[-1], End | Failure):
+                    return
+        rest = [event for frame in decoder.close() for event in parser.feed(frame)]
+        yield rest + parser.close() if not rest or not isinstance(rest[-1], End | Failure) else rest
+    except UpstreamError as error:
+        yield [error.failure]
+    except FramingError as error:
+        yield [UpstreamGarbage(f"The provider's stream cannot be read: {error}").failure]
+    finally:
+        reply.close()
+
+
+async def _told(response: Response) -> Events:
+    yield unfold(response)
+
+
+def _json(body: bytes) -> Json:
+    try:
+        value = decode_json(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise UpstreamGarbage("The provider's answer is not JSON.") from None
+    if type(value) is not dict:
+        raise UpstreamGarbage("The provider's answer is not a JSON object.")
+    return cast(Json, value)
+
+
+def _credential(backend: Backend) -> bytes:
+    if not backend.keys:
+        return b""
+    name, value = credential_header(backend.host.credential, backend.keys[0].reveal())
+    return b"%b: %b\r\n" % (name, value)
+
+
+def retry_after(headers: dict[str, str]) -> float | None:
+    """Seconds a provider asks to wait: retry-after-ms, or retry-after in seconds or as a date."""
+    try:
+        if (ms := headers.get("retry-after-ms")) is not None:
+            return max(0.0, float(ms) / 1000)
+        if (value := headers.get("retry-after")) is None:
+            return None
+        if value.replace(".", "", 1).isdigit():
+            return float(value)
+        now = parsedate_to_datetime(headers["date"]) if "date" in headers else None
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds()) if now else None
+    except (ValueError, TypeError):
+        return None

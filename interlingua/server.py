@@ -1,0 +1,526 @@
+"""ASGI in: path to protocol, body to IR; answer to body or stream. The one door where errors become a client's words."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import aclosing
+from typing import Any, Final, cast
+from urllib.parse import quote
+
+import msgspec
+
+from interlingua import listing
+from interlingua.core import Core
+from interlingua.counting import count_tokens
+from interlingua.errors import (
+    GatewayError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    ProviderFailure,
+    TooLarge,
+    UpstreamError,
+)
+from interlingua.framing import jsonarray, sse
+from interlingua.ir import End, Failure, PartDelta, PartStart, Start, Usage
+from interlingua.metrics import CONNECTIONS, LOSSES, ROUTES, Meter
+from interlingua.pipeline import Call, Events
+from interlingua.protocols import Protocol
+from interlingua.protocols.registry import PROTOCOLS
+from interlingua.protocols.wire import decode_json, encode_json
+from interlingua.routes import Door, find, protocol_of
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+LEFT: Final = 499  # the status counted for a client that left
+_SLOW_BODY: Final = 60.0  # seconds between two pieces of a request's body
+_MAX_TOLD: Final = 4000  # characters of the losses header
+_JSON: Final = (b"content-type", b"application/json")
+_NO_BUFFERS: Final = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+_STREAM_TYPES: Final = {True: b"text/event-stream; charset=utf-8", False: b"application/json"}
+_log = logging.getLogger("interlingua")
+
+
+class Gateway:
+    """The ASGI application. `core` may be exchanged under way: a request keeps the one it began with."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.pulse = Pulse(core.config.routing.heartbeat)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await Exchange(self.core, self.pulse, scope, receive, send).run()
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        await self.core.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class Exchange:
+    """One request and its answer."""
+
+    __slots__ = (
+        "_left",
+        "call",
+        "core",
+        "door",
+        "headers",
+        "id",
+        "meter",
+        "path",
+        "protocol",
+        "pulse",
+        "receive",
+        "scope",
+        "send",
+        "started",
+        "usage",
+    )
+
+    def __init__(self, core: Core, pulse: "Pulse", scope: Scope, receive: Receive, send: Send) -> None:
+        self.core, self.pulse = core, pulse
+        self.scope, self.receive, self.send = scope, receive, send
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.path: str = scope["path"]
+        self.id = "req_" + os.urandom(12).hex()
+        self.door: Door | None = None
+        self.protocol: Protocol = PROTOCOLS["openai"]
+        self.call: Call | None = None
+        self.started = False  # the head of the answer is out
+        self.usage: Usage | None = None
+        self.meter: Meter | None = None
+        self._left = False
+
+    async def run(self) -> None:
+        task = self._watch()
+        began = time.perf_counter()
+        status = 500
+        try:
+            status = await self._answer()
+        except GatewayError as error:
+            status = await self._fail(error.failure)
+        except asyncio.CancelledError:
+            if not self._left:
+                raise
+            status = LEFT
+        except Exception as error:
+            status = await self._fail(_unexpected(error, self.id))
+        finally:
+            self._unwatch(task)
+            if self.call is not None:
+                self._count(status, time.perf_counter() - began)
+
+    # The client's leaving ends the work done for it
+
+    def _watch(self) -> "asyncio.Task[None] | None":
+        connection = self.scope.get("connection")
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        if connection is None:
+            return None
+        connection.leave = lambda: self._leave(task)
+        return None
+
+    def _leave(self, task: "asyncio.Task[Any]") -> None:
+        self._left = True
+        task.cancel()
+
+    def _unwatch(self, watcher: "asyncio.Task[None] | None") -> None:
+        if (connection := self.scope.get("connection")) is not None:
+            connection.leave = None
+        if watcher is not None:
+            watcher.cancel()
+
+    # What is asked
+
+    async def _answer(self) -> int:
+        method: str = self.scope["method"]
+        if method == "OPTIONS":
+            return await self._options()
+        raw = self.scope.get("raw_path") or self.path.encode()
+        door = self.door = find(raw.decode("latin-1"), self.scope["query_string"])
+        if door is None:
+            self.protocol = PROTOCOLS[protocol_of(self.path, self.headers)]
+            raise NotFound(f"There is nothing at {self.path}.", code="unknown_url")
+        shared = door.action in ("models", "model") and door.protocol == "openai"
+        self.protocol = PROTOCOLS[protocol_of(self.path, self.headers) if shared else door.protocol]
+        if method != door.method and not (method == "HEAD" and door.method == "GET"):
+            raise MethodNotAllowed(f"{self.path} takes {door.method}, not {method}.")
+        match door.action:
+            case "generate":
+                return await self._generate(door)
+            case "count":
+                return await self._tokens(door)
+            case "models":
+                return await self._send_json(200, listing.models(self.protocol.NAME, self.core))
+            case "model":
+                return await self._send_json(200, listing.model(self.protocol.NAME, door.model or "", self.core))
+            case "health":
+                return await self._send_json(200, {"status": "ok"})
+            case "ready":
+                return await self._send_json(200 if self.core.ready else 503, self.core.readiness())
+            case "status":
+                return await self._send_json(200, self.core.status())
+            case "metrics":
+                return await self._metrics()
+
+    async def _options(self) -> int:
+        headers = [
+            (b"access-control-allow-origin", b"*"),
+            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+            (b"access-control-allow-headers", self.headers.get(b"access-control-request-headers", b"*")),
+            (b"access-control-max-age", b"86400"),
+        ]
+        await self._send_whole(204, headers, b"")
+        return 204
+
+    async def _metrics(self) -> int:
+        metrics, client = self.core.metrics, self.core.client
+        metrics.set(CONNECTIONS, ("open",), client.open)
+        body = metrics.render()
+        await self._send_whole(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], body)
+        return 200
+
+    async def _body(self) -> dict[str, Any]:
+        """The request's JSON object. Raises InvalidRequest or TooLarge."""
+        limit = self.core.config.server.max_body
+        length = self.headers.get(b"content-length", b"")
+        if length.isdigit() and int(length[:20]) > limit:
+            raise TooLarge(f"The request's body is larger than {limit} bytes.")
+        if (coding := self.headers.get(b"content-encoding", b"identity")) != b"identity":
+            raise InvalidRequest(f"A body in content-encoding {coding.decode('latin-1')!r} is not taken: send it plain.")
+        message = await self.receive()
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            body = await self._rest(body, limit)
+        if len(body) > limit:
+            raise TooLarge(f"The request's body is larger than {limit} bytes.")
+        return parse_body(body)
+
+    async def _rest(self, first: bytes, limit: int) -> bytes:
+        pieces, size = [first], len(first)
+        while True:
+            try:
+                async with asyncio.timeout(_SLOW_BODY):
+                    message = await self.receive()
+            except TimeoutError:
+                raise InvalidRequest("The request's body did not arrive in full.") from None
+            if message["type"] == "http.disconnect":
+                self._left = True
+                raise asyncio.CancelledError
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > limit:
+                raise TooLarge(f"The request's body is larger than {limit} bytes.")
+            if not message.get("more_body"):
+                return b"".join(pieces)
+
+    # Generation
+
+    async def _generate(self, door: Door) -> int:
+        core = self.core
+        body = await self._body()
+        request = self.protocol.parse_request(body, door.model, door.stream)
+        deadline = asyncio.get_running_loop().time() + core.config.routing.deadline
+        call = Call(request, self.protocol.NAME, self.id, self.headers, deadline)
+        decision = call.decision = core.router.route(request.model)
+        core.metrics.count(ROUTES, (decision.route, call.client))
+        self.meter = core.metrics.meter(call.client, decision.backend, decision.model)
+        self.call = call
+        await core.admission.enter()
+        core.metrics.in_flight(1)
+        try:
+            if request.stream:
+                return await self._stream(call, door)
+            answer = await core.handle(call)
+            assert answer.response is not None
+            response = answer.response
+            self.usage = response.usage
+            response.model = request.model
+            response.id = response.id or self.id
+            response.created = response.created or int(time.time())
+            out = self.protocol.format_response(response, request, call.losses)
+            if call.strict and call.losses:
+                core.refuse(call)
+            return await self._send_json(200, out, self.told())
+        finally:
+            core.metrics.in_flight(-1)
+            core.admission.leave()
+
+    async def _stream(self, call: Call, door: Door) -> int:
+        stream = Stream(self, call, sse_framing=door.sse)
+        self.pulse.add(stream)
+        try:
+            answer = await self.core.handle(call)
+            assert answer.events is not None
+            return await stream.run(answer.events)
+        except GatewayError as error:
+            if not self.started:
+                raise
+            return await stream.fail(error.failure)
+        finally:
+            self.pulse.discard(stream)
+
+    async def _tokens(self, door: Door) -> int:
+        call, body, estimated = await count_tokens(self.core, self.protocol.NAME, door, await self._body(), self.headers, self.id)
+        headers = self._routed(call)
+        if estimated:
+            headers.append((b"x-interlingua-estimated", b"true"))
+        return await self._send_json(200, body, headers)
+
+    # Answers
+
+    def _routed(self, call: Call) -> Headers:
+        decision = call.decision
+        assert decision is not None
+        return [
+            (b"x-interlingua-backend", _ascii(decision.backend)),
+            (b"x-interlingua-model", _ascii(decision.model)),
+            (b"x-interlingua-route", decision.route.encode()),
+        ]
+
+    def told(self) -> Headers:
+        """The headers of a routed answer, its losses among them."""
+        call = self.call
+        assert call is not None
+        headers = self._routed(call)
+        if call.losses:
+            headers.append((b"x-interlingua-losses", losses_header(call, self.protocol)))
+        return headers
+
+    async def _send_json(self, status: int, body: Any, headers: Headers | None = None) -> int:
+        await self._send_whole(status, [_JSON, *(headers or ())], encode_json(body))
+        return status
+
+    async def _send_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        self.started = True
+        headers.append((b"content-length", b"%d" % len(body)))
+        await self.send({"type": "http.response.start", "status": status, "headers": self.common(headers)})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def common(self, headers: Headers) -> Headers:
+        id_ = self.id.encode()
+        headers.append((b"x-interlingua-request-id", id_))
+        if self.protocol.NAME == "anthropic":
+            headers.append((b"request-id", id_))
+        elif self.protocol.NAME == "openai":
+            headers.append((b"x-request-id", id_))
+        if b"origin" in self.headers and self.scope["method"] != "OPTIONS":
+            headers += [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*")]
+        return headers
+
+    async def _fail(self, failure: Failure) -> int:
+        """Tells a failure in the client's own shape, if there is still somebody to tell."""
+        if self.started or self._left:
+            return failure.status
+        status, body = self.protocol.format_error(failure)
+        headers: Headers = self.told() if self.call is not None else []
+        if failure.retry_after is not None:
+            headers.append((b"retry-after", b"%d" % max(1, round(failure.retry_after))))
+        if failure.status == 413:
+            headers.append((b"connection", b"close"))
+        if self.door is not None and failure.status == 405:
+            headers.append((b"allow", self.door.method.encode()))
+        return await self._send_json(status, body, headers)
+
+    def _count(self, status: int, seconds: float) -> None:
+        if self.meter is not None:
+            self.meter.done(status, seconds, self.usage)
+        call = self.call
+        if call is not None and call.losses and call.decision is not None:
+            for loss in call.losses:
+                self.core.metrics.count(LOSSES, (call.client, call.decision.backend, pattern(loss.path), loss.how))
+            if status == 200 and call.request.stream:
+                _log.info("%s losses: %s", self.id, losses_header(call, self.protocol).decode())
+
+
+class Stream:
+    """The client's side of one streamed answer."""
+
+    __slots__ = ("_beat", "_beating", "_call", "_encode", "_exchange", "_formatter", "_framing", "_headed", "_began", "quiet")
+
+    def __init__(self, exchange: Exchange, call: Call, sse_framing: bool) -> None:
+        self._exchange, self._call = exchange, call
+        self._formatter = exchange.protocol.Formatter(call.request, call.losses)
+        self._framing = None if sse_framing else jsonarray.Encoder()
+        self._encode = sse.encode_all if self._framing is None else self._framing.encode_all
+        self._beat = _BEATS[exchange.protocol.NAME] if sse_framing else b"\n"
+        self._beating: asyncio.Task[None] | None = None
+        self._headed = 0  # losses told in the head
+        self._began = time.perf_counter()
+        self.quiet = 0.0  # seconds since the last byte, as the pulse counts them
+
+    async def run(self, events: Events) -> int:
+        async with aclosing(events):
+            waiting = True
+            async for batch in events:
+                last = batch[-1]
+                if waiting:
+                    waiting = self._first(batch)
+                if isinstance(last, Failure) and not self._exchange.started and not any(isinstance(e, PartStart) for e in batch):
+                    raise ProviderFailure(last)
+                data = self._encode(self._formatter.feed(batch))
+                if isinstance(last, End):
+                    self._exchange.usage = last.usage
+                    return await self._end(data, 200)
+                if isinstance(last, Failure):
+                    return await self._end(data, last.status)
+                if data:
+                    await self._write(data)
+        raise UpstreamError("The stream ended without an end.")
+
+    def _first(self, batch: list[Any]) -> bool:
+        """Names the answer, and counts the time to its first token. Returns whether that is still to come."""
+        first = batch[0]
+        if isinstance(first, Start):
+            first.model = self._call.request.model
+            first.id = first.id or self._call.id
+            first.created = first.created or int(time.time())
+        if any(isinstance(event, PartStart | PartDelta) for event in batch):
+            if (meter := self._exchange.meter) is not None:
+                meter.first(time.perf_counter() - self._began)
+            return False
+        return True
+
+    async def fail(self, failure: Failure) -> int:
+        """A failure after the head is out: the protocol's own error event."""
+        return await self._end(self._encode(self._formatter.feed([failure])), failure.status)
+
+    async def _write(self, data: bytes) -> None:
+        if self._beating is not None:
+            await self._beating
+        if not self._exchange.started:
+            await self._start()
+        self.quiet = 0.0
+        await self._exchange.send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _start(self) -> None:
+        exchange = self._exchange
+        exchange.started = True
+        self._headed = len(self._call.losses)
+        headers = exchange.told()
+        headers += [
+            (b"content-type", _STREAM_TYPES[self._framing is None]),
+            (b"cache-control", b"no-cache"),
+            (b"x-accel-buffering", b"no"),
+        ]
+        await exchange.send({"type": "http.response.start", "status": 200, "headers": exchange.common(headers)})
+
+    async def _end(self, data: bytes, status: int) -> int:
+        if self._beating is not None:
+            await self._beating
+        if not self._exchange.started:
+            await self._start()
+        if self._framing is not None:
+            data += self._framing.close()
+        elif len(self._call.losses) > self._headed and self._exchange.protocol.NAME != "gemini":
+            told = losses_header(self._call, self._exchange.protocol, self._headed)
+            data = sse.comment("x-interlingua-losses: " + told.decode()) + data
+        await self._exchange.send({"type": "http.response.body", "body": data})
+        return status
+
+    def beat(self) -> None:
+        """Called by the pulse in a quiet time."""
+        self.quiet = 0.0
+        if self._beating is None:
+            self._beating = asyncio.get_running_loop().create_task(self._beat_once())
+
+    async def _beat_once(self) -> None:
+        try:
+            if not self._exchange.started:
+                await self._start()
+            await self._exchange.send({"type": "http.response.body", "body": self._beat, "more_body": True})
+        finally:
+            self._beating = None
+
+
+class Pulse:
+    """One timer for all quiet streams: every `interval` seconds without a byte, a heartbeat. 0: off."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._tick = min(1.0, interval / 4)
+        self._streams: set[Stream] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, stream: Stream) -> None:
+        if self._interval:
+            self._streams.add(stream)
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(self._tick, self._sweep)
+
+    def discard(self, stream: Stream) -> None:
+        self._streams.discard(stream)
+
+    def _sweep(self) -> None:
+        for stream in self._streams:
+            stream.quiet += self._tick
+            if stream.quiet >= self._interval:
+                stream.beat()
+        self._timer = asyncio.get_running_loop().call_later(self._tick, self._sweep) if self._streams else None
+
+
+# In the form that each protocol's own SDK survives: Google's fails on comments.
+_BEATS: Final = {
+    "openai": sse.comment("keep-alive"),
+    "anthropic": b'event: ping\ndata: {"type":"ping"}\n\n',
+    "gemini": b"\n",
+}
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    """A request's JSON object. Raises InvalidRequest saying where it is no JSON."""
+    if not body or body.isspace():
+        raise InvalidRequest("Request body is required")
+    try:
+        value = decode_json(body)
+    except RecursionError:
+        raise InvalidRequest("The request's JSON is nested too deeply.") from None
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"The request's body is not UTF-8 (byte {error.start} of a string).") from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"The request's body is not JSON: {error}") from None
+    if type(value) is not dict:
+        raise InvalidRequest("The request's body must be a JSON object.")
+    return cast(dict[str, Any], value)
+
+
+def losses_header(call: Call, protocol: Protocol, since: int = 0) -> bytes:
+    """`top_k;dropped, tools[1];changed`: paths in the client's own names, unsafe characters percent-encoded."""
+    told = dict.fromkeys(f"{_safe(protocol.field_path(loss.path, call.request))};{loss.how}" for loss in call.losses[since:])
+    out, size = list[str](), 0
+    for entry in told:
+        size += len(entry) + 2
+        if size > _MAX_TOLD:
+            out.append(f"+{len(told) - len(out)};more")
+            break
+        out.append(entry)
+    return ", ".join(out).encode("ascii")
+
+
+def pattern(path: str) -> str:
+    """A loss's path as a metric's label: no positions, no depth beyond what a formatter names."""
+    return ".".join(name.partition("[")[0][:40] for name in path.split(".")[:4])
+
+
+def _safe(path: str) -> str:
+    return quote(path[:200], safe="[].$_-:/~")
+
+
+def _ascii(text: str) -> bytes:
+    return quote(text, safe="/:@.-_~+ ").encode("ascii")
+
+
+def _unexpected(error: Exception, id: str) -> Failure:
+    """A fault of ours: told to the log whole, to the client as nothing but its number."""
+    _log.error("%s failed: %s", id, type(error).__name__, exc_info=error)
+    return Failure(status=500, kind="server_error", message=f"The gateway failed. Its log knows this request as {id}.")

@@ -1,0 +1,997 @@
+"""A configuration is read whole or refused with file, line and key; secrets are never shown; the manual tells the truth."""
+
+import pickle
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields, replace
+
+from interlingua.config import NOT_YET, Backend, Base, Config, Overrides, Secret, checks, find, from_environment, load, reload
+from interlingua.config.document import Document, Problems, read_document, written
+from interlingua.config.lines import toml_lines
+from interlingua.config.reader import _Reader, read_settings
+from interlingua.config.resolve import build
+from interlingua.config.settings import BackendSettings, Kind, Settings
+from interlingua.config.values import address, duration, env_name, hedge, key_text, size
+from interlingua.errors import ConfigError
+from interlingua.hosts import HOSTS, credential_header
+
+ROOT = Path(__file__).resolve().parent.parent
+MINIMAL = '[backends.mock]\nprotocol = "mock"\n'
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writes a file in an empty current folder; gives its name."""
+    monkeypatch.chdir(tmp_path)
+
+    def write_file(text: str, name: str = "interlingua.toml") -> str:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return name
+
+    return write_file
+
+
+def complaints(error: ConfigError) -> list[str]:
+    return [str(error), *getattr(error, "__notes__", [])]
+
+
+def refused(path: str, env: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path, env or {})
+    return complaints(caught.value)
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("250ms", 0.25), ("15s", 15), ("2m", 120), ("1h", 3600), ("1.5s", 1.5), ("0s", 0), ("15 s", 15)],
+)
+def test_durations(text: str, seconds: float):
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "value", ["15", 15, 1.5, "s", "-1s", "1d", "1e3s", "٣s", "", " 1s", "1s\n", True, None, [], "9" * 400 + "s"]
+)
+def test_bad_durations(value: Any):
+    with pytest.raises(ValueError, match="must be a duration"):
+        duration(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("64 MiB", 64 << 20), ("64MiB", 64 << 20), ("1 KB", 1000), ("1.5 KiB", 1536), ("7 B", 7), ("2 GB", 2 * 10**9)],
+)
+def test_sizes(text: str, count: int):
+    assert size(text) == count
+
+
+@pytest.mark.parametrize("value", ["64", 64, "64 mib", "64 Mi", "0 B", "0.2 B", "-1 KB", "", None])
+def test_bad_sizes(value: Any):
+    with pytest.raises(ValueError, match="must be a size"):
+        size(value)
+
+
+def test_hedge_is_a_word_or_a_duration():
+    assert [hedge(word) for word in ("off", "p95", "800ms")] == ["off", "p95", "800ms"]
+    for bad in ("p99", "0s", 5):
+        with pytest.raises(ValueError, match='must be "off", "p95" or a duration'):
+            hedge(bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "path"),
+    [
+        ("https://api.openai.com", Base("https", "api.openai.com", 443), ""),
+        ("https://api.openai.com/", Base("https", "api.openai.com", 443), ""),
+        ("http://host:8000/v1", Base("http", "host", 8000), "/v1"),
+        ("http://host/a/b/", Base("http", "host", 80), "/a/b"),
+        ("HTTP://HOST", Base("http", "host", 80), ""),
+        ("http://[::1]:8000", Base("http", "::1", 8000), ""),
+    ],
+)
+def test_addresses(text: str, base: Base, path: str):
+    assert address(text) == (base, path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "host:8000",
+        "ftp://host",
+        "https://",
+        "http://host:0",
+        "http://host:99999",
+        "http://host:x",
+        "http://[::1",
+        "http://a b",
+        "https://höst",
+        "https://host?key=hunter2",
+        "https://host/#x",
+        "https://me:hunter2@host",
+        "http://host\n",
+        "",
+        5,
+    ],
+)
+def test_bad_addresses_are_not_repeated(text: Any):
+    with pytest.raises(ValueError, match="^must ") as caught:
+        address(text)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_base_is_shown_as_an_origin():
+    assert str(Base("https", "h", 443)) == "https://h"
+    assert str(Base("http", "::1", 8000)) == "http://[::1]:8000"
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "my_key", "K", "_X9"])
+def test_names_of_variables(name: str):
+    assert env_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sk-ant-api03-abc",
+        "AIzaSyD3x_aaaaBBBB1234567890abcdef",
+        "AKIAIOSFODNN7EXAMPLE",
+        "gsk_a1B2c3D4e5F6g7H8i9J0",
+        "",
+        "a b",
+        "é",
+        3,
+    ],
+)
+def test_a_key_pasted_where_a_name_belongs_is_not_repeated(key: Any):
+    with pytest.raises(ValueError, match="not the secret itself") as caught:
+        env_name(key)
+    assert not key or str(key) not in str(caught.value)
+
+
+def test_a_key_is_what_a_header_can_carry():
+    assert key_text(" sk-1\n") == "sk-1"
+    for bad in ("", " \n", "a\r\nx: y", "ké", "a b"):
+        with pytest.raises(ValueError, match="is empty|no header can carry"):
+            key_text(bad)
+
+
+def test_a_secret_shows_itself_to_nobody():
+    secret = Secret("hunter2")
+    assert (f"{secret}", repr(secret), str([secret]), f"{secret!s:>5}") == ("***", "***", "[***]", "  ***")
+    assert secret.reveal() == "hunter2"
+    with pytest.raises(TypeError):
+        msgspec.json.encode(secret)
+    with pytest.raises(TypeError):
+        vars(secret)
+    assert secret == Secret("hunter2") and secret != Secret("x") and secret != "hunter2"
+    assert len({secret, Secret("hunter2")}) == 1
+    assert pickle.loads(pickle.dumps(secret)) == secret
+
+
+@pytest.mark.parametrize(
+    ("form", "header"),
+    [
+        ("bearer", (b"authorization", b"Bearer k")),
+        ("x-api-key", (b"x-api-key", b"k")),
+        ("x-goog-api-key", (b"x-goog-api-key", b"k")),
+    ],
+)
+def test_credential_headers(form: Any, header: tuple[bytes, bytes]):
+    assert credential_header(form, "k") == header
+
+
+# Lines
+
+NASTY = """\
+# [not.a.table]
+top = 1
+"quoted key" = "x # no comment"
+'li.teral'.inner = 2
+[ server ] # comment
+host = \"\"\"
+[fake]
+port = 1
+\\"\"\"still\"\"\"\"\"
+port = 9000
+list = [ # one
+  "a]", 'b,', # [two]
+  { x = 1, "y z" = [1,
+    2] },
+  [3, [4]],
+]
+raw = '''
+x = 2
+'''
+date = 1979-05-27T07:32:00Z
+a.b . "c\\u0064" = {}
+[[auth.keys]]
+name = "one"
+[auth.keys.more]
+deep = true
+[[ auth.keys ]]
+name = "two"
+inline = { a.b = 1, c = { d = "}" } }
+[backends."gpt-4.1"]
+u = "\\"]"
+"""
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for key, item in inner for found in ([(*path, key)], paths(item, (*path, key))) for found in found]
+
+
+def test_every_key_of_a_nasty_toml_has_its_line():
+    lines = toml_lines(NASTY)
+    assert set(lines) == set(paths(tomllib.loads(NASTY)))
+    text = NASTY.split("\n")
+    for path, line in lines.items():
+        key = path[-1]
+        if isinstance(key, str):
+            assert key.replace("cd", "c\\u0064") in text[line - 1], path
+    assert lines["server", "port"] == 10
+    assert lines["server", "list", 2, "y z", 1] == 14
+    assert (lines["auth", "keys", 0], lines["auth", "keys", 1]) == (22, 26)
+    assert lines["auth", "keys", 0, "more", "deep"] == 25
+    assert lines["backends", "gpt-4.1", "u"] == 30
+
+
+names = st.text(min_size=1, max_size=6).filter(lambda name: name.isprintable())
+texts = st.text(st.characters(exclude_categories=("Cs", "Cc"), include_characters="\n"), max_size=12)
+values = st.recursive(
+    st.integers(-9, 9) | st.booleans() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def as_toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{as_toml(key)} = {as_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[\n" + "".join(f"{as_toml(item)},# ]\n" for item in value) + "]"
+    return msgspec.json.encode(value).decode()
+
+
+@given(st.dictionaries(names, st.dictionaries(names, values, max_size=3), max_size=3))
+def test_the_scanner_finds_what_tomllib_reads(data: dict[str, dict[str, Any]]):
+    text = "".join(
+        f"[{as_toml(table)}] # x\n" + "".join(f"{as_toml(key)} = {as_toml(value)}\n" for key, value in inner.items())
+        for table, inner in data.items()
+    )
+    assert tomllib.loads(text) == data
+    assert set(toml_lines(text)) == set(paths(data))
+
+
+def test_key_paths_are_spelled_as_toml_spells_them():
+    assert written(("backends", "a", "model_mapping", 'gpt-4."1"')) == 'backends.a.model_mapping."gpt-4.\\"1\\""'
+    assert written(("auth", "keys", 0, "name")) == "auth.keys[0].name"
+
+
+# Mistakes
+
+# Each a file, and what is said of the marked line; … is where the sentence goes on.
+MISTAKES = r"""
+[server]
+prot = 1  #! server.prot is no setting; did you mean `port`?
+---
+[servr]  #! servr is no setting; did you mean `server`?
+port = 1
+---
+[log]
+zzz = 1  #! log.zzz is no setting; known here: level, requests, sample.
+---
+[server]
+
+port = "x"  #! server.port must be a whole number, not a string.
+---
+[server]
+port = true  #! server.port must be a whole number, not true or false.
+---
+[server]
+port = 70000  #! server.port must be from 0 to 65535.
+---
+[server]
+workers = -1  #! server.workers must be at least 0.
+---
+[server]
+max_in_flight = 0  #! server.max_in_flight must be at least 1.
+---
+[server]
+host = 1  #! server.host must be a string, not a whole number; put it in quotes.
+---
+[server]
+host = ""  #! server.host is empty: give it a value or leave the line out.
+---
+[server]
+max_body = "64"  #! server.max_body must be a size such as "512 KiB" or "64 MiB".
+---
+[routing]
+deadline = 5  #! routing.deadline must be a duration such as "250ms", "15s" or "2m".
+---
+[routing]
+idle = "0s"  #! routing.idle must be longer than no time at all.
+---
+[routing]
+order = "fallback"  #! routing.order must be a list, not a string.
+---
+[routing]
+order = [
+"fallback",
+"falback"]  #! routing.order[1] must be one of model_mapping, capability, fallback; did you mean `fallback`?
+---
+[routing]
+order = []  #! routing.order is empty, so that no model would be found.
+---
+[routing]
+order = ["fallback", "fallback"]  #! routing.order[1] repeats an earlier one.
+---
+[routing]
+default_backend = "mok"  #! routing.default_backend names no backend (mok); did you mean `mock`?
+---
+[routing]
+default_backend = "mock"  #! routing.default_backend is never reached: routing.order lacks fallback.
+order = ["capability"]
+---
+[routing.breaker]
+error_rate = 1.5  #! routing.breaker.error_rate must be from 0 to 1.
+---
+[log]
+sample = 2  #! log.sample must be from 0 to 1.
+---
+[log]
+level = "INFO"  #! log.level must be one of debug, info, warning, error.
+---
+[auth]
+mode = "key"  #! auth.mode must be "none" or "keys"; did you mean `keys`?
+---
+[[auth.keys]]  #! auth.keys[0] needs the setting `key_env`.
+name = "a"
+---
+[[auth.keys]]
+name = "a"
+key_env = "A"
+[[auth.keys]]
+name = "a"  #! auth.keys[1].name repeats an earlier one.
+key_env = "B"
+---
+[auth]
+mode = "keys"  #! auth.mode is keys, and there are none: add [[auth.keys]] with a name and a key_env.
+---
+[backends.x]  #! backends.x needs the setting `protocol`.
+url = 'http://h'
+---
+[backends.x]
+protocol = "opnai"  #! backends.x.protocol must be one of openai, responses, azure, anthropic, gemini, vertex, bedrock, …
+---
+[backends.x]
+protocol = "openai"
+url = "host"  #! backends.x.url must be a URL such as https://api.example.com: http or https, a host, and a port …
+---
+[backends.x]
+protocol = "openai"
+api_key = "hunter2"  #! backends.x.api_key is no setting; did you mean `api_key_env`?
+---
+[backends.x]
+protocol = "openai"
+api_key_env = "NOPE"  #! backends.x.api_key_env names the environment variable NOPE, which is not set.
+---
+[backends.x]
+protocol = "openai"
+api_key_env = "EMPTY"  #! backends.x.api_key_env names the environment variable EMPTY, which is not set.
+---
+[backends.x]
+protocol = "openai"
+api_key_env = "TORN"  #! backends.x.api_key_env names the environment variable TORN, whose value holds characters that no …
+---
+[backends.x]
+protocol = "openai"
+api_key_env = "A"
+api_key_envs = ["B"]  #! backends.x.api_key_envs and api_key_env exclude each other: keep one.
+---
+[backends.x]
+protocol = "openai"
+aws_region = "r"  #! backends.x.aws_region belongs to protocol bedrock alone, not to openai.
+---
+[backends.x]  #! backends.x needs the setting `url`, as its protocol is azure.
+protocol = "azure"
+---
+[backends.x]
+protocol = "openai"
+capabilities = "all"  #! backends.x.capabilities must be "auto" or a list, not a string.
+---
+[backends.x]
+protocol = "openai"
+capabilities = ["sight"]  #! backends.x.capabilities[0] must be one of text, streaming, tools, vision, documents, audio, …
+---
+[backends.x]
+protocol = "openai"
+capabilities = ["text", "text"]  #! backends.x.capabilities[1] repeats an earlier one.
+---
+[backends."a/b"]  #! backends."a/b" must be named with letters, digits, `-`, `_` and `.` alone.
+protocol = "openai"
+---
+[backends.x]
+protocol = "openai"
+[backends.x.model_mapping]
+"a*b*" = "c"  #! backends.x.model_mapping."a*b*" has more than one `*`.
+---
+[backends.x]
+protocol = "openai"
+[backends.x.model_mapping]
+"a*" = "*-*"  #! backends.x.model_mapping."a*" has more than one `*` in its value.
+---
+[backends.x]
+protocol = "openai"
+model_mapping = { a = "*" }  #! backends.x.model_mapping.a has a `*` in its value but none in its key.
+---
+[backends.x]
+protocol = "openai"
+model_mapping = { "" = "b" }  #! backends.x.model_mapping."" is an empty name: no client asks for it.
+---
+[backends.x]
+protocol = "openai"
+[backends.x.model_mapping]
+"gpt-4.1" = 4  #! backends.x.model_mapping."gpt-4.1" must be a string, not a whole number; put it in quotes.
+---
+[backends.x]
+protocol = "azure"
+url = "https://h"
+api_version = 2024-10-21  #! backends.x.api_version must be a string, not a date or time; put it in quotes.
+---
+[routing.fallbacks]
+a = ["mok/m"]  #! routing.fallbacks.a[0] names no backend (mok); did you mean `mock`?
+---
+[backends.x]
+protocol = "openai"
+url = "http://localhost:9000/v1"  #! backends.x.url is this gateway's own address: give the provider's.
+---
+server = 5  #! server must be a table, not a whole number.
+""".strip().split("\n---\n")
+ENV = {"EMPTY": "", "TORN": "hunter2\r\nhost: evil", "A": "a", "B": "b"}
+
+
+def marked(text: str) -> tuple[int, re.Pattern[str]]:
+    """(the marked line, what is to be said of it)"""
+    line, mark = next((n, line.partition("#! ")[2]) for n, line in enumerate(text.split("\n"), 1) if "#! " in line)
+    return line, re.compile(re.escape(mark.removesuffix("…")) + (".*" if mark.endswith("…") else ""))
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_every_mistake_names_file_line_and_key(write: Any, text: str):
+    line, sentence = marked(text)
+    said = refused(write(f"{text}\n{MINIMAL}"), ENV)
+    start = f"interlingua.toml:{line}: "
+    assert [one for one in said if one.startswith(start) and sentence.fullmatch(one.removeprefix(start))], said
+    assert "hunter2" not in "\n".join(said)
+
+
+@pytest.mark.parametrize("text", [text for text in MISTAKES if "date or time" not in text])
+def test_yaml_mistakes_are_told_alike(write: Any, text: str):
+    data = tomllib.loads(f"{text}\n{MINIMAL}")
+    said = refused(write(yaml.safe_dump(data, sort_keys=False, width=200), "gateway.yaml"), ENV)
+    assert [one for one in said if re.fullmatch(r"gateway\.yaml:\d+: " + marked(text)[1].pattern, one)], said
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[server]\nport = 1\nport = 2", "interlingua.toml:3: is no TOML: a key or table is given twice."),
+        ("[server]\n[server]", "interlingua.toml:2: is no TOML: a key or table is given twice."),
+        ("a = { b = 1, b = 2 }", "interlingua.toml:1: is no TOML: a key is given twice in one table."),
+        ("[server\nport = 1", "interlingua.toml:1: is no TOML: expected"),
+        ('a = "hunter2', "interlingua.toml:1: is no TOML: unterminated string."),
+    ],
+)
+def test_bad_toml(write: Any, text: str, sentence: str):
+    assert refused(write(text))[0].startswith(sentence)
+
+
+YAML = """\
+# a comment
+server: &server
+  host: 0.0.0.0
+  prot: 1            # line 4
+routing: {order: [capability,
+    falback], "idle": 0s}
+backends:
+  "gpt.4":
+    protocol: mock
+    model_mapping:
+      a: 1           # line 11
+      b:
+"""
+
+
+def test_yaml_mistakes_have_their_lines(write: Any):
+    assert [line.split(" ")[0:2] for line in refused(write(YAML, "g.yml"))] == [
+        ["g.yml:4:", "server.prot"],
+        ["g.yml:6:", "routing.order[1]"],
+        ["g.yml:6:", "routing.idle"],
+        ["g.yml:11:", 'backends."gpt.4".model_mapping.a'],
+        ["g.yml:12:", 'backends."gpt.4".model_mapping.b'],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("server:\n  port: 1\n  port: 2\n", "g.yaml:3: server.port is given twice."),
+        ("server: [\n", "g.yaml:2: is no YAML: "),
+        ("a: b: c\n", "g.yaml:1: is no YAML: "),
+        ("- 1\n", "g.yaml: must be a table, not a list."),
+        ("5: x\n", "g.yaml:1: 5 must be a string: put the key in quotes."),
+        ("a: \x07\n", "g.yaml: is no YAML: it holds characters"),
+        ("a: &x [*x]\n", "g.yaml: is nested too deeply."),
+        ("a: !!python/object:os.system x\n", "g.yaml:1: is no YAML: "),
+        ("", "g.yaml: has no backends; add one"),
+    ],
+)
+def test_bad_yaml(write: Any, text: str, start: str):
+    assert refused(write(text, "g.yaml"))[0].startswith(start)
+
+
+def test_yaml_words_are_those_of_toml(write: Any):
+    """`off`, `no`, dates and sexagesimals are strings, as YAML 1.2 has it; anchors and merges work."""
+    text = """\
+backends:
+  a: &base
+    protocol: mock
+    model_mapping: {no: off, x: 2024-10-21, y: 1:30, z: 012, "n": ~a}
+  b: {<<: *base, priority: 3}
+log: {requests: off, sample: 1}
+routing: {hedge: off, deadline: 1m}
+"""
+    config = load(write(text, "g.yaml"), {})
+    assert config.backends["a"].model_mapping == {"no": "off", "x": "2024-10-21", "y": "1:30", "z": "012", "n": "~a"}
+    assert (config.backends["b"].priority, config.log.requests, config.routing.hedge) == (3, "off", "off")
+
+
+def test_all_mistakes_of_a_file_are_told_in_its_order(write: Any):
+    said = refused(write('[server]\nport = "x"\n[log]\nlevel = 1\n[backends.a]\n[backends.b]\nprotocol = "c"\n'))
+    assert [line.partition(" ")[0] for line in said] == [f"interlingua.toml:{n}:" for n in (2, 4, 5, 7)]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "sentence"),
+    [
+        ("none.toml", None, "none.toml: cannot be read (No such file or directory); check the name given to --config."),
+        ("a.json", b"{}", "a.json: a configuration's name ends in .toml, .yaml or .yml."),
+        ("a.toml", b"a = '\xff'", "a.toml: is not UTF-8 text; save it as UTF-8."),
+        ("a.toml", b"a = " + b"[" * 9999, "a.toml: is nested too deeply."),
+        ("a.toml", b"", 'a.toml: has no backends; add one, for example [backends.mock] with protocol = "mock".'),
+    ],
+)
+def test_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes | None, sentence: str):
+    monkeypatch.chdir(tmp_path)
+    if data is not None:
+        Path(name).write_bytes(data)
+    assert refused(name) == [sentence]
+
+
+def test_a_byte_order_mark_and_crlf_are_let_pass(tmp_path: Path):
+    path = tmp_path / "a.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + MINIMAL.replace("\n", "\r\n").encode())
+    assert list(load(str(path), {}).backends) == ["mock"]
+
+
+words = st.sampled_from(
+    ["server", "routing", "backends", "port", "protocol", "mock", "openai", "order", "1s", "url", "*", "keys"]
+)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | words | names | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words | names, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["server", "auth", "routing", "log", "backends", "x"]), anything))
+def test_any_data_gives_a_config_or_sentences(data: dict[str, Any]):
+    try:
+        assert build(Document("f", data), {}, Overrides()).backends
+    except ConfigError as error:
+        assert all(re.fullmatch(r"f: .*[.?]", line, re.DOTALL) for line in complaints(error))
+
+
+# Good files
+
+CONTRACT = """\
+[server]
+host = "127.0.0.1"
+port = 9000
+workers = 1
+max_body = "64 MiB"
+max_in_flight = 1000
+max_queue = 1000
+drain = "30s"
+[auth]
+mode = "keys"
+[routing]
+order = ["model_mapping", "capability", "fallback"]
+default_backend = "openai"
+strategy = "weighted"
+deadline = "600s"
+first_byte = "120s"
+idle = "120s"
+attempts = 5
+retry_on = ["429", "5xx", "timeout", "connect", "context_window"]
+heartbeat = "0s"
+stream_upstream = true
+early_stop = ["</answer>"]
+hedge = "800ms"
+[routing.breaker]
+failures = 4
+error_rate = 0.25
+window = "1m"
+open_for = "5s"
+[routing.fallbacks]
+"gpt-4" = ["claude-sonnet-4-5", "gemini/gemini-2.5-flash"]
+default = []
+[log]
+level = "info"
+requests = "logs"
+sample = 0.5
+[backends.openai]
+protocol = "openai"
+url = "https://api.openai.com"
+api_key_envs = ["OPENAI_API_KEY", "OPENAI_API_KEY_2"]
+capabilities = ["text", "streaming", "tools"]
+priority = 5
+weight = 2
+[backends.openai.limits]
+rpm = 15
+rpd = 1500
+tpm = 250000
+[backends.openai.model_mapping]
+"gpt-4" = "gpt-4o"
+[backends.azure]
+protocol = "azure"
+url = "https://RESOURCE.openai.azure.com"
+api_version = "2024-10-21"
+api_key_env = "AZURE_OPENAI_API_KEY"
+[backends.vertex]
+protocol = "vertex"
+project = "my-project"
+location = "us-central1"
+access_token_env = "VERTEX_TOKEN"
+[backends.bedrock]
+protocol = "bedrock"
+aws_region = "us-east-1"
+url = "https://bedrock-runtime.us-east-1.amazonaws.com"
+[backends.gemini]
+protocol = "gemini"
+api_keys_file = "secrets/tokens.txt"
+[backends.responses]
+protocol = "responses"
+[backends.cli]
+protocol = "gemini-cli"
+[[auth.aws_keys]]
+access_key_id = "AKIAVIRTUAL"
+secret_env = "VIRTUAL_SECRET"
+[[auth.keys]]
+name = "ci"
+key_env = "CI_KEY"
+"""
+
+
+def test_the_whole_contract_is_read(write: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(checks, "NOT_YET", {})
+    document = read_document(write(CONTRACT))
+    settings = read_settings(document)
+    checks.check_settings(document, settings)
+    assert settings.routing.breaker == replace(settings.routing.breaker, failures=4, error_rate=0.25, window=60, open_for=5)
+    assert settings.routing.fallbacks == {"gpt-4": ("claude-sonnet-4-5", "gemini/gemini-2.5-flash"), "default": ()}
+    assert (settings.routing.hedge, settings.routing.heartbeat, settings.log.sample) == ("800ms", 0, 0.5)
+    assert settings.backends["openai"].limits.tpm == 250000
+    assert settings.backends["openai"].capabilities == ("text", "streaming", "tools")
+    assert settings.auth.keys[0].name == "ci" and settings.auth.aws_keys[0].access_key_id == "AKIAVIRTUAL"
+
+
+def test_what_this_version_lacks_is_refused_by_name(write: Any):
+    """The file above sets each of these to something else than its default."""
+    said = refused(write(CONTRACT))
+    for pattern, refused_values in NOT_YET.items():
+        shape = re.escape(pattern).replace(r"\*", r"\w+")
+        what = (
+            "cannot be .* yet: this version does not have it"
+            if refused_values
+            else "is not available in this version: leave it out"
+        )
+        assert [line for line in said if re.fullmatch(rf"interlingua\.toml:\d+: {shape} {what}\.", line)], pattern
+
+
+def test_defaults_written_out_are_accepted(write: Any):
+    text = (
+        '[auth]\nmode = "none"\n[routing]\nattempts = 3\nstrategy = "priority"\nhedge = "off"\n[routing.breaker]\nfailures = 5\n'
+        "[routing.fallbacks]\ndefault = []\n[backends.a]\nprotocol = 'mock'\nweight = 1\n[backends.a.limits]\n"
+    )
+    assert load(write(text), {}).backends["a"].settings.weight == 1
+
+
+def test_every_protocol_is_known_or_told_to_be_missing():
+    missing = set(NOT_YET["backends.*.protocol"] or ())
+    assert missing | set(HOSTS) == set(get_args(Kind))
+    assert not missing & set(HOSTS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "base", "prefix", "url"),
+    [
+        ('protocol = "openai"', Base("https", "api.openai.com", 443), "/v1", "https://api.openai.com/v1"),
+        ('protocol = "anthropic"', Base("https", "api.anthropic.com", 443), "/v1", "https://api.anthropic.com/v1"),
+        ('protocol = "gemini"', Base("https", "generativelanguage.googleapis.com", 443), "/v1beta", None),
+        ('protocol = "openai"\nurl = "http://host:8000"', Base("http", "host", 8000), "/v1", "http://host:8000/v1"),
+        ('protocol = "openai"\nurl = "http://host:8000/"', Base("http", "host", 8000), "/v1", "http://host:8000/v1"),
+        ('protocol = "gemini"\nurl = "http://host/x/v1"', Base("http", "host", 80), "/x/v1", "http://host/x/v1"),
+    ],
+)
+def test_a_backend_knows_where_it_is(write: Any, settings: str, base: Base, prefix: str, url: str | None):
+    backend = load(write(f"[backends.b]\n{settings}\n"), {}).backends["b"]
+    assert (backend.base, backend.prefix, backend.keys) == (base, prefix, ())
+    assert url is None or backend.url == url
+    assert backend.protocol == backend.host.protocol
+
+
+def test_keys_come_from_the_environment_and_stay_hidden(write: Any):
+    config = load(write('[backends.b]\nprotocol = "openai"\napi_key_env = "K"\n'), {"K": " hunter2\n"})
+    assert [key.reveal() for key in config.backends["b"].keys] == ["hunter2"]
+    assert "hunter2" not in repr(config) + "".join(config.found)
+    with pytest.raises(TypeError):
+        msgspec.json.encode(config)
+
+
+def test_key_pools(write: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(checks, "NOT_YET", {})
+    Path("keys.txt").write_text("# two\nk1\n\n k2 \n")
+    Path("none.txt").write_text("# none\n")
+    Path("torn.txt").write_text("hun ter2\n")
+    Path("latin.txt").write_bytes(b"\xff")
+    text = (
+        '[backends.a]\nprotocol = "openai"\napi_key_envs = ["A", "B"]\n[backends.b]\nprotocol = "openai"\napi_keys_file = "{}"\n'
+    )
+    config = load(write(text.format("keys.txt")), ENV)
+    assert [[key.reveal() for key in backend.keys] for backend in config.backends.values()] == [["a", "b"], ["k1", "k2"]]
+    for name, what in [
+        ("no.txt", "cannot be read (No such file or directory)"),
+        ("none.txt", "holds no key"),
+        ("latin.txt", "is not UTF-8 text"),
+    ]:
+        assert refused(write(text.format(name)), ENV) == [
+            f"interlingua.toml:6: backends.b.api_keys_file names a file that {what}."
+        ]
+    said = refused(write(text.format("torn.txt")), ENV)
+    assert "in which a key holds characters that no header can carry" in said[0] and "ter2" not in said[0]
+
+
+def test_client_keys(write: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(checks, "NOT_YET", {})
+    text = MINIMAL + '[auth]\nmode = "keys"\n[[auth.keys]]\nname = "a"\nkey_env = "A"\n[[auth.keys]]\nname = "b"\nkey_env = "B"\n'
+    aws = '[[auth.aws_keys]]\naccess_key_id = "AKIA"\nsecret_env = "A"\n'
+    config = load(write(text + aws), ENV)
+    assert [(key.name, key.secret.reveal()) for key in config.client_keys + config.aws_keys] == [
+        ("a", "a"),
+        ("b", "b"),
+        ("AKIA", "a"),
+    ]
+    assert refused(write(text), {"A": "same", "B": "same"}) == [
+        "interlingua.toml:10: auth.keys[1].key_env holds the same key as an earlier one, so that its owner could not be told."
+    ]
+    assert load(write(text.replace('"keys"', '"none"')), {}).client_keys == ()
+
+
+def test_a_configuration_cannot_be_changed(write: Any):
+    config = load(write(MINIMAL), {})
+    for value, name in ((config, "server"), (config.server, "port"), (config.backends["mock"], "keys")):
+        with pytest.raises(AttributeError):
+            setattr(value, name, 1)
+
+
+def test_workers_are_processes(write: Any):
+    assert load(write(MINIMAL), {}).server.processes == 1
+    assert load(write("[server]\nworkers = 0\n" + MINIMAL), {}).server.processes >= 1
+
+
+# Where it comes from
+
+
+def test_the_command_line_overrides(write: Any):
+    name = write(MINIMAL + '[backends.b]\nprotocol = "openai"\nurl = "http://127.0.0.1:9001"\n')
+    config = load(name, {}, Overrides(host="::1", port=9009, workers=2, backend="b"))
+    assert (config.server.host, config.server.port, config.server.workers) == ("::1", 9009, 2)
+    assert config.routing.default_backend == "b"
+    assert reload(config, {}) == config
+    with pytest.raises(ConfigError, match="^--backend names no backend \\(c\\); known here: mock, b.$"):
+        load(name, {}, Overrides(backend="c"))
+    with pytest.raises(ConfigError, match="backends.b.url is this gateway's own address"):
+        load(name, {}, Overrides(port=9001))
+
+
+def test_the_file_named_then_the_file_here_then_the_environment(write: Any):
+    env = {"OPENAI_API_KEY": "k"}
+    assert find(None, env).source == "environment"
+    write(MINIMAL)
+    write('[backends.other]\nprotocol = "mock"\n', "other.toml")
+    assert list(find(None, env).backends) == ["mock"]
+    assert list(find("other.toml", env).backends) == ["other"]
+    with pytest.raises(ConfigError, match="nosuch.toml"):
+        find("nosuch.toml", env)
+
+
+def test_nothing_at_all_says_what_to_do(write: Any):
+    with pytest.raises(ConfigError) as caught:
+        find(None, {"OPENAI_API_KEY": "", "AWS_PROFILE": "p"})
+    for word in ("interlingua.toml", "OPENAI_API_KEY", "interlingua demo", 'protocol = "mock"'):
+        assert word in str(caught.value)
+
+
+def test_all_providers_of_the_environment():
+    env = {
+        "OPENAI_API_KEY": "o",
+        "ANTHROPIC_API_KEY": "a",
+        "GOOGLE_API_KEY": "g",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AZURE_OPENAI_API_KEY": "z",
+        "AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com",
+    }
+    config = from_environment(env)
+    assert {name: backend.url for name, backend in config.backends.items()} == {
+        "openai": "https://api.openai.com/v1",
+        "anthropic": "https://api.anthropic.com/v1",
+        "gemini": "https://generativelanguage.googleapis.com/v1beta",
+    }
+    assert [backend.keys[0].reveal() for backend in config.backends.values()] == ["o", "a", "g"]
+    assert config.routing.default_backend is None
+    assert config.found == (
+        "configuration: environment",
+        "backend openai: openai at https://api.openai.com/v1, key from OPENAI_API_KEY",
+        "backend anthropic: anthropic at https://api.anthropic.com/v1, key from ANTHROPIC_API_KEY",
+        "backend gemini: gemini at https://generativelanguage.googleapis.com/v1beta, key from GOOGLE_API_KEY",
+        "not used: AZURE_OPENAI_API_KEY; protocol azure is not available in this version",
+        "not used: AWS_ACCESS_KEY_ID; protocol bedrock is not available in this version",
+    )
+    assert from_environment({**env, "GEMINI_API_KEY": "first"}).backends["gemini"].keys == (Secret("first"),)
+
+
+@pytest.mark.parametrize(
+    ("key", "variable", "value", "url"),
+    [
+        ("OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1/", "https://api.openai.com/v1"),
+        ("OPENAI_API_KEY", "OPENAI_BASE_URL", "http://host:8000", "http://host:8000/v1"),
+        ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "http://host:8000", "http://host:8000/v1"),
+        ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "http://host/claude/", "http://host/claude/v1"),
+        ("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", "http://host/g", "http://host/g/v1beta"),
+    ],
+)
+def test_base_urls_mean_what_they_mean_to_the_sdk(key: str, variable: str, value: str, url: str):
+    config = from_environment({key: "k", variable: value})
+    assert [backend.url for backend in config.backends.values()] == [url]
+    assert config.routing.default_backend == ("openai" if "OPENAI" in key and "api.openai" not in url else None)
+
+
+@pytest.mark.parametrize(
+    ("env", "sentence"),
+    [
+        ({"OPENAI_BASE_URL": "host"}, "OPENAI_BASE_URL must be a URL such as"),
+        ({"OPENAI_BASE_URL": "http://[x"}, "OPENAI_BASE_URL must be a URL such as"),
+        ({"OPENAI_BASE_URL": "http://localhost:9000/v1"}, "OPENAI_BASE_URL is this gateway's own address: give the provider's."),
+        (
+            {"OPENAI_API_KEY": "a\nb"},
+            "environment: backends.openai.api_key_env names the environment variable OPENAI_API_KEY, whose",
+        ),
+    ],
+)
+def test_a_bad_variable_is_named(env: dict[str, str], sentence: str):
+    with pytest.raises(ConfigError) as caught:
+        from_environment({"OPENAI_API_KEY": "k", **env})
+    assert str(caught.value).startswith(sentence)
+
+
+def test_an_azure_and_bedrock_environment_makes_good_settings(monkeypatch: pytest.MonkeyPatch):
+    """For the day they are there: what is built of the environment passes the checks."""
+    seen: list[Document] = []
+    monkeypatch.setattr(checks, "NOT_YET", {})
+    monkeypatch.setattr("interlingua.config.environment.build", lambda document, *rest: seen.append(document) or CONFIG)
+    from_environment(
+        {
+            "AWS_PROFILE": "p",
+            "AWS_REGION": "eu-west-1",
+            "AZURE_OPENAI_API_KEY": "k",
+            "OPENAI_API_VERSION": "v",
+            "AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com",
+        }
+    )
+    settings = read_settings(seen[0])
+    checks.check_settings(seen[0], settings)
+    assert (settings.backends["azure"].api_version, settings.backends["bedrock"].aws_region) == ("v", "eu-west-1")
+
+
+CONFIG = Config(backends={}, source="test")
+
+
+# The manual
+
+
+def documented() -> dict[str, dict[str, str]]:
+    """section -> key -> default, as docs/configuration.md has them."""
+    sections: dict[str, dict[str, str]] = {}
+    rows: dict[str, str] = {}
+    for line in (ROOT / "docs/configuration.md").read_text(encoding="utf-8").split("\n"):
+        if heading := re.fullmatch(r"## (.*)", line):
+            name = re.fullmatch(r"`\[+(.*?)\]+`", heading[1])
+            rows = sections.setdefault(name[1] if name else "", {})
+        elif row := re.fullmatch(r"\| `(\w+)` \| (.+?) \| .{10,} \|", line):
+            rows[row[1]] = row[2].strip("`")
+    sections.pop("", None)
+    return sections
+
+
+def existing(kind: type[Struct] = Settings, path: str = "") -> dict[str, type[Struct]]:
+    """section -> its Struct."""
+    found: dict[str, type[Struct]] = {}
+    for name, hint in get_type_hints(kind).items():
+        inner = next((arg for arg in (hint, *get_args(hint)) if isinstance(arg, type) and issubclass(arg, Struct)), None)
+        if inner is not None:
+            section = f"{path}{name}.NAME" if name == "backends" else f"{path}{name}"
+            found |= {section: inner} | existing(inner, f"{section}.")
+    return found
+
+
+def test_the_manual_has_every_key_and_no_other():
+    sections = documented()
+    assert set(sections) == set(existing()) | {"routing.fallbacks", "backends.NAME.model_mapping"}
+    for section, kind in existing().items():
+        tables = {name.rpartition(".")[2] for name in sections if name.startswith(f"{section}.")}
+        assert set(sections[section]) == {field.name for field in fields(kind)} - tables, section
+
+
+def test_the_manual_has_the_right_defaults():
+    for section, kind in existing().items():
+        rows = documented()[section]
+        for field in fields(kind):
+            if field.name in rows and field.default is None:
+                assert rows[field.name] == "none", field.name
+            elif field.name in rows and field.required:
+                assert rows[field.name] == "required", field.name
+            elif field.name in rows:
+                problems = Problems(Document("manual", {}))
+                value = tomllib.loads(f"x = {rows[field.name]}")["x"]
+                hint = get_type_hints(kind, include_extras=True)[field.name]
+                assert _Reader(problems).value(hint, value, ()) == field.default, field.name
+
+
+def test_the_manual_says_what_is_not_yet():
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    for path, values in NOT_YET.items():
+        section, _, key = path.replace("*", "NAME").rpartition(".")
+        rows = re.search(rf"## `\[{re.escape(section)}\]`\n(.*?)(\n## |\Z)", text, re.DOTALL)
+        row = re.search(rf"^\| `{key}` .*$", rows[1], re.MULTILINE) if rows else None
+        own = re.search(rf"## `\[+{re.escape(path.replace('*', 'NAME'))}\]+`\n(.*?)(\n## |\Z)", text, re.DOTALL)
+        where = row[0] if row else own[1] if own else ""
+        assert re.search("not yet", where, re.IGNORECASE), path
+        assert all(f'`"{value}"`' in where for value in values or ()), path
+
+
+def test_the_example_works_as_it_stands(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    keys = {"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b", "GEMINI_API_KEY": "c"}
+    config = load("interlingua.example.toml", keys)
+    assert set(config.backends) == {"openai", "anthropic", "gemini", "local"}
+    assert replace(config.routing, default_backend=None) == type(config.routing)()
+    assert (config.server, config.log) == (type(config.server)(), type(config.log)())
+
+
+def test_a_required_setting_has_no_default():
+    assert [field.name for field in fields(BackendSettings) if field.required] == ["protocol"]
+    assert next(field for field in fields(Backend) if field.name == "base").default is NODEFAULT
