@@ -57,6 +57,7 @@ class Fold:
                 case ChoiceEnd():
                     choice = self._choice(event.choice)
                     choice.finish, choice.extras = event.finish, {**choice.extras, **event.extras}
+                    choice.logprobs.extend(event.logprobs)
                 case UsageSoFar():
                     self.response.usage = event.usage
                 case End():
@@ -130,7 +131,7 @@ def unfold(response: Response) -> list[AnyEvent]:
                 events.append(PartDelta(choice=number, index=index, text=text, logprobs=logprobs))
                 logprobs = []
             events.append(PartEnd(choice=number, index=index))
-        events.append(ChoiceEnd(choice=number, finish=choice.finish, extras=choice.extras))
+        events.append(ChoiceEnd(choice=number, finish=choice.finish, logprobs=logprobs, extras=choice.extras))
     events.append(End(usage=response.usage))
     return events
 

@@ -240,6 +240,7 @@ class PartEnd(Event, tag="part_end"):
 
 class ChoiceEnd(Event, tag="choice_end"):
     finish: Finish | None = None
+    logprobs: list[TokenLogprob] = []  # those that no delta told
 
 
 class UsageSoFar(Event, tag="usage"):

@@ -15,7 +15,7 @@ from interlingua import __version__
 from interlingua.__main__ import main
 from interlingua.commands import explain
 from interlingua.config import Config
-from interlingua.errors import UpstreamUnreachable
+from interlingua.errors import InvalidRequest, UpstreamUnreachable
 from interlingua.protocols import openai
 from interlingua.protocols.registry import PROTOCOLS
 
@@ -369,6 +369,7 @@ def test_a_stream_that_is_cut_is_an_error(run: Run, length: int):
         ((), b"", "stdin holds no JSON: "),
         ((), b"[1]", "stdin holds no JSON object."),
         ((), b"{\xff", "stdin holds no JSON: "),
+        ((), b'{"model": "m", "messages": [{"role": "user", "content": "\\ud800"}]}', "stdin holds no JSON: "),
         ((), b"[" * 99_999, "stdin holds no JSON: "),
         ((), b'{"model": "m", "messages": 5}', "messages must be an array"),
         (("--response",), b"{}", ""),
@@ -414,6 +415,15 @@ def test_explain_a_request_tells_what_it_would_lose(run: Run, gateway: Path, los
     told = rows(run("explain", "--config", str(gateway), "--from", "openai", "-", stdin=json.dumps(ASKED).encode()).out)
     assert told[1] == ["protocol", "openai"]
     assert told[-1] == ["loss", "n: dropped: one answer is enough"]
+
+
+def test_explain_tells_what_a_backend_would_refuse(run: Run, gateway: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(request: Any, target: Any, lose: Any) -> dict[str, Any]:
+        raise InvalidRequest("n must be 1")
+
+    monkeypatch.setattr(openai, "format_request", refuse)
+    ran = run("explain", "-", stdin=json.dumps(ASKED).encode())
+    assert (ran.code, rows(ran.out)[-1]) == (0, ["refused", "n must be 1"])
 
 
 def test_explain_what_leads_nowhere(run: Run, gateway: Path):

@@ -131,7 +131,9 @@ def _check_routing(routing: Routing, backends: dict[str, BackendSettings], probl
 def _covers(key: str, model: str) -> bool:
     """Whether a mapping key, glob or not, means `model`."""
     head, star, tail = key.partition("*")
-    return key == model if not star else model.startswith(head) and model.endswith(tail)
+    if not star:
+        return key == model
+    return len(model) >= len(head) + len(tail) and model.startswith(head) and model.endswith(tail)
 
 
 def _check_backend(name: str, backend: BackendSettings, problems: Problems) -> None:

@@ -83,8 +83,8 @@ class Decoder:
         try:
             while self._step(frames):
                 pass
-            if self._at is _At.WITHIN and len(self._buffer) - self._start > self._limit:
-                raise FramingError(f"an element is larger than {self._limit} bytes")
+            if self._at is _At.WITHIN:
+                self._measure(len(self._buffer))
         except FramingError as error:
             self._error = error
             if not frames:
@@ -167,14 +167,18 @@ class Decoder:
         elif byte in _CLOSING:
             self._depth -= 1
             if self._depth < 0:
+                self._measure(self._position)
                 raise FramingError("a bracket closes what was never opened")
             if self._depth == 0:
                 self._emit(frames)
         return True
 
-    def _emit(self, frames: list[Frame]) -> None:
-        element = bytes(self._buffer[self._start : self._position])
-        if len(element) > self._limit:
+    def _measure(self, end: int) -> None:
+        if end - self._start > self._limit:
             raise FramingError(f"an element is larger than {self._limit} bytes")
+
+    def _emit(self, frames: list[Frame]) -> None:
+        self._measure(self._position)
+        element = bytes(self._buffer[self._start : self._position])
         frames.append(Frame(None, element.rstrip(b" \t\r\n")))
         self._at = _At.AFTER

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from interlingua.mock.journal import Entry, Journal
 from interlingua.mock.scenarios import SCENARIOS, Interruption
 from interlingua.mock.vendors import Vendor, claimant, vendors
-from interlingua.mock.wire import Call, Chunk, Fault, Options, Refusal, Reply, Stream, an_object, encode
+from interlingua.mock.wire import Call, Chunk, Fault, Options, Refusal, Reply, Stream, an_object, bad, encode
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -39,6 +39,7 @@ class Connection:
         self._receive = receive
         self._send = send
         self._leaving: asyncio.Future[Any] | None = None
+        self.broken = False  # by us
 
     async def body(self) -> bytes | None:
         """The whole body; None if it is larger than the limit or the client left."""
@@ -80,6 +81,7 @@ class Connection:
 
     async def cut(self, *, reset: bool = False) -> None:
         """Closes the connection after what was written; `reset`: at once, with a TCP reset."""
+        self.broken = True
         if self.transport is None:
             raise ConnectionCut
         if reset:
@@ -128,6 +130,9 @@ class MockApp:
         except Refusal as refusal:
             entry.verdict = refusal.message
             out = vendor.refuse(call, refusal)
+        except RecursionError:
+            entry.verdict = "nested too deeply"
+            out = vendor.refuse(call, bad("The body of the request is nested too deeply."))
         except Interruption as interruption:
             out = interruption.reply
         entry.status = out.status
@@ -145,7 +150,7 @@ class MockApp:
             await deliver_reply(connection, out, entry)
         else:
             await deliver_stream(connection, out, entry)
-        if connection.left and not entry.done:
+        if connection.left and not (entry.done or connection.broken):
             self.journal.abort(entry)
 
     def operate(self, call: Call) -> Reply:

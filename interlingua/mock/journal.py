@@ -74,5 +74,5 @@ def _body(body: bytes) -> Any:
         return {"mock": "body left out", "bytes": len(body)}
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {"mock": "no JSON", "bytes": len(body)}

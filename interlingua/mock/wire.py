@@ -98,7 +98,7 @@ def decode(call: Call) -> Json:
     """The body as an object, or a refusal."""
     try:
         value = msgspec.json.decode(call.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refusal("json", "The body of the request is not valid JSON.") from None
     if not isinstance(value, dict):
         raise Refusal("json", "The body of the request must be a JSON object.")

@@ -23,6 +23,22 @@ def data_url(mime: str, data: str) -> str:
     return f"data:{mime};base64,{standard_base64(data)}"
 
 
+_MAGIC: Final = {
+    "iVBORw": "image/png",
+    "/9j/": "image/jpeg",
+    "R0lGOD": "image/gif",
+    "UklGR": "image/webp",
+    "JVBERi": "application/pdf",
+}
+
+
+def type_of(mime: str | None, data: str) -> str:
+    """The media type said, else the one that the data itself shows."""
+    if mime is not None:
+        return mime
+    return next((kind for start, kind in _MAGIC.items() if data.startswith(start)), "application/octet-stream")
+
+
 def kind_of(mime: str | None) -> Kind:
     """Which kind of media a type is; whatever is neither seen nor heard is a document."""
     top = (mime or "").partition("/")[0]

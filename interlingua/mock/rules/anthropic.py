@@ -341,7 +341,8 @@ def output(body: Json, model: Claude) -> None:
 
 def breakpoints(body: Json) -> None:
     marked = [block for _, block in blocks(body) if block.get("cache_control")]
-    marked += [tool for tool in body.get("tools") or [] if tool.get("cache_control")]
+    given: list[Json] = body.get("tools") or []
+    marked += [tool for tool in given if tool.get("cache_control")]
     count = len(marked) + bool(body.get("cache_control"))
     if count > _BREAKPOINTS:
         raise bad(f"A maximum of {_BREAKPOINTS} blocks with cache_control may be provided. Found {count}.")

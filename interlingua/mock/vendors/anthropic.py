@@ -296,7 +296,8 @@ def tokens(body: Json) -> int:
     texts = [block["text"] if block["type"] == "text" else encode(without_files(block)).decode() for block in told]
     system = body.get("system")
     texts.append(text_of(system) if system else "")
-    texts += [encode(tool).decode() for tool in body.get("tools") or []]
+    tools: list[Json] = body.get("tools") or []
+    texts += [encode(tool).decode() for tool in tools]
     files = sum(1 for block in told for _ in media(block))
     return prompt_tokens(*texts, messages=len(body["messages"]), media=files)
 
@@ -372,7 +373,7 @@ class Writer:
     # Events
 
     def chunks(self) -> Iterator[Chunk]:
-        start = {**self.head(), "content": [], "stop_reason": None, "stop_sequence": None, "stop_details": None}
+        start: Json = {**self.head(), "content": [], "stop_reason": None, "stop_sequence": None, "stop_details": None}
         yield event({"type": "message_start", "message": {**start, "usage": self.usage(1)}})
         for index, part in enumerate(self.parts):
             yield event({"type": "content_block_start", "index": index, "content_block": self.opened(index, part)})

@@ -7,9 +7,9 @@ What an Anthropic client wrote itself (`own`) stands as it is: its mistakes are 
 
 import re
 from binascii import Error, a2b_base64, crc32
-from typing import Any, Final, assert_never
+from typing import Any, Final, assert_never, cast
 
-from interlingua.ir import AnyPart, Cache, Function, Json, Media, Message, Opaque, Request, Text, Thinking, ToolCall, ToolResult
+from interlingua.ir import AnyPart, Cache, Json, Media, Message, Opaque, Request, Text, Thinking, ToolCall, ToolResult
 from interlingua.protocols import Lose, Target
 from interlingua.protocols.anthropic.claude import claude
 from interlingua.protocols.anthropic.names import NAME
@@ -21,7 +21,7 @@ _PDF: Final = "application/pdf"
 _MAGIC: Final = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp", "JVBER": _PDF}
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]+").fullmatch
 _MAX_MARKS: Final = 4
-_TTLS: Final = {"5m": "5m", "1h": "1h", "1m": "5m", "60s": "5m", "300s": "5m", "3600s": "1h"}
+_TTLS: Final = ("5m", "1h")
 
 
 class Marks:
@@ -34,9 +34,9 @@ class Marks:
     def put(self, out: Json, cache: Cache, path: str) -> None:
         mark: Json = {"type": "ephemeral"}
         if cache.ttl is not None:
-            mark["ttl"] = cache.ttl if self._own else _TTLS.get(cache.ttl, "1h")
+            mark["ttl"] = cache.ttl if self._own or cache.ttl in _TTLS else "1h"
             if mark["ttl"] != cache.ttl:
-                self._lose(f"{path}.cache.ttl", "changed", f"Anthropic keeps a cache for 5m or 1h: {mark['ttl']}")
+                self._lose(f"{path}.cache.ttl", "changed", f"Anthropic keeps a cache for 5m or 1h")
         out["cache_control"] = mark
         self._set.append((out, path))
 
@@ -70,7 +70,7 @@ class Turns:
                 continue
             parts = message.parts
             if len(parts) == 1 and not message.extras and message.role != "tool" and _plain(parts[0]):
-                self.messages.append({"role": message.role, "content": parts[0].text})  # pyright: the part is a Text
+                self.messages.append({"role": message.role, "content": cast(Text, parts[0]).text})
                 self._results = None
             else:
                 self._write_turn(message, f"messages[{i}]")
@@ -83,7 +83,7 @@ class Turns:
     def _write_turn(self, message: Message, path: str) -> None:
         spelled = note(message, NAME, "~content")
         if spelled == "whole":
-            self.messages.append(message.parts[0].data)
+            self.messages.append(cast(Opaque, message.parts[0]).data)
             return
         role = "assistant" if message.role == "assistant" else "user"
         content = self._blocks(message.parts, path, role)
@@ -92,8 +92,8 @@ class Turns:
         if not content and not self._own:
             self._lose(path, "dropped", "Anthropic refuses an empty turn")
             return
-        if role == "user" and not self._own and content[0]["type"] == "tool_result":
-            only = content[-1]["type"] == "tool_result"
+        if role == "user" and not self._own and content[0].get("type") == "tool_result":
+            only = content[-1].get("type") == "tool_result"
             if self._results is not None:
                 self._results.extend(content)
             else:
@@ -228,7 +228,7 @@ class Turns:
         out: Json = {"type": "tool_result", "tool_use_id": _id(part.id)}
         listed = bool(note(part, NAME, "~content"))
         if len(part.parts) == 1 and not listed and _simple(part.parts[0]):
-            out["content"] = part.parts[0].text
+            out["content"] = cast(Text, part.parts[0]).text
         elif part.parts or listed:
             blocks = [b for k, p in enumerate(part.parts) if (b := self.block(p, f"{path}.parts[{k}]", "result"))]
             if blocks or listed:
@@ -289,11 +289,6 @@ class Turns:
         if not plain and not self._own:
             self._lose(f"{path}.mime", "changed", "Anthropic takes text documents as text/plain")
         return {"type": "text", "media_type": (mime or "text/plain") if self._own else "text/plain", "data": words}
-
-
-def mark_tool(tool: Function, out: Json, path: str, marks: Marks) -> None:
-    if tool.cache is not None:
-        marks.put(out, tool.cache, path)
 
 
 def _simple(part: Any) -> bool:

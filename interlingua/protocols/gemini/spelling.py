@@ -53,9 +53,6 @@ USAGE: Final = _table(
     "promptTokenCount cachedContentTokenCount candidatesTokenCount thoughtsTokenCount toolUsePromptTokenCount"
     " totalTokenCount promptTokensDetails cacheTokensDetails candidatesTokensDetails toolUsePromptTokensDetails trafficType"
 )
-SCHEMA: Final = _table(
-    "anyOf maxItems minItems maxLength minLength maxProperties minProperties propertyOrdering additionalProperties"
-)
 
 
 def spell(d: Json, table: dict[str, str]) -> Json:

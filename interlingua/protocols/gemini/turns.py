@@ -222,10 +222,12 @@ class Turns:
         called: dict[str, str] = {}
         for turn in self._turns:
             if turn.role == "user":
-                for id_ in called.keys() - turn.answers.keys():
-                    self._lose(called[id_], "changed", "no result follows this call, and Gemini wants one for each")
-                for id_ in turn.answers.keys() - called.keys():
-                    self._lose(turn.answers[id_], "changed", "no call comes right before this result, and Gemini wants one")
+                for id_, path in called.items():
+                    if id_ not in turn.answers:
+                        self._lose(path, "changed", "no result follows this call, and Gemini wants one for each")
+                for id_, path in turn.answers.items():
+                    if id_ not in called:
+                        self._lose(path, "changed", "no call comes right before this result, and Gemini wants one")
             called = turn.calls
 
     def _instruct(self, message: Message, path: str) -> None:

@@ -10,7 +10,7 @@ from interlingua.carry import seal, unseal
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Cache, Json, Media, Opaque, Signature, Text, Thinking, ToolCall
 from interlingua.protocols import Lose, wire
-from interlingua.protocols.media import audio_format, data_url, split_data_url
+from interlingua.protocols.media import audio_format, data_url, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
 from interlingua.protocols.openai.names import NAME
 from interlingua.protocols.wire import array, as_obj, as_text, foreign, keep, keep_in, merge, need, note, note_down, obj, text
@@ -131,7 +131,7 @@ def format_media(part: Media, path: str, lose: Lose) -> Json | None:
         _lose_name(part, path, lose)
         if part.url is not None and part.mime is not None:
             lose(f"{path}.mime", "dropped", "an image URL has no media type")
-        url = part.url if part.data is None else data_url(part.mime or "image/png", part.data)
+        url = part.url if part.data is None else data_url(type_of(part.mime, part.data), part.data)
         return {"type": "image_url", "image_url": {"url": url}}
     form = audio_format(part.mime)
     if part.kind == "audio" and part.data is not None and form is None and part.mime and NAME in part.extras:
@@ -149,7 +149,7 @@ def _format_file(part: Media, path: str, lose: Lose) -> Json | None:
         file["file_id"] = part.file
     elif part.data is not None and (mine or part.kind == "document"):
         bare = mine and part.mime is None
-        file["file_data"] = part.data if bare else data_url(part.mime or "application/octet-stream", part.data)
+        file["file_data"] = part.data if bare else data_url(type_of(part.mime, part.data), part.data)
     elif part.text is not None:
         file["file_data"] = data_url("text/plain", wire.base64_of(part.text))
     else:

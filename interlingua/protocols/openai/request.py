@@ -424,10 +424,11 @@ def _format_message(message: Message, i: int, target: Target, out: list[Json], l
         if content or not rest:
             role = "user" if message.role == "tool" else message.role
             out.append({"role": role, "content": _content(content, listed)})
-    if message.extras:
+    if len(out) == first:
+        lose(path, "dropped", "nothing of it can be said")
+    elif message.extras:
         foreign(message, NAME, path, lose)
-        if len(out) > first:
-            merge(out[-1], message, NAME)
+        merge(out[-1], message, NAME)
 
 
 def _plain(part: AnyPart) -> bool:

@@ -28,6 +28,7 @@ from interlingua.ir import (
     Start,
     Text,
     Thinking,
+    TokenLogprob,
     ToolCall,
     ToolResult,
     Usage,
@@ -156,10 +157,12 @@ class Parser:
         elif delta:
             self._delta(index, choice, dict(delta), events)
         if logprobs and events and isinstance(events[-1], PartDelta):
-            events[-1].logprobs = logprobs
+            events[-1].logprobs, logprobs = logprobs, []
         if (finish := d.get("finish_reason")) is not None and not choice.ended:
             rest = {k: v for k, v in d.items() if k not in ("index", "delta", "logprobs", "finish_reason") and v is not None}
             events += self._finish(index, choice, finish, {**rest, **extra})
+            if logprobs and isinstance(end := events[-1], ChoiceEnd):
+                end.logprobs = logprobs
 
     def _words(self, index: int, choice: _Open, field: str, words: str, events: list[AnyEvent]) -> None:
         if choice.words is None or choice.words[0] != field:
@@ -245,6 +248,10 @@ class Parser:
         keep(end, NAME, rest)
         choice.ended = True
         return [*events, end]
+
+
+def _logprobs(tokens: list[TokenLogprob]) -> Json:
+    return {"content": [format_logprob(token) for token in tokens], "refusal": None}
 
 
 def _emptied(call: Json) -> Json:
@@ -353,7 +360,7 @@ class Formatter:
                 return
         chunk = self._chunk(event.choice, delta)
         if event.logprobs:
-            chunk.data["choices"][0]["logprobs"] = {"content": [format_logprob(t) for t in event.logprobs], "refusal": None}
+            chunk.data["choices"][0]["logprobs"] = _logprobs(event.logprobs)
         out.append(chunk)
 
     def _start_part(self, event: PartStart, out: list[Out]) -> None:
@@ -425,7 +432,10 @@ class Formatter:
         if event.finish is None and self._called.get(event.choice):
             word = "tool_calls"
         mine = {key: value for key, value in event.extras.get(NAME, {}).items() if key[0] != "~" and "." not in key}
-        out.append(self._chunk(event.choice, {}, word, **mine))
+        chunk = self._chunk(event.choice, {}, word, **mine)
+        if event.logprobs:
+            chunk.data["choices"][0]["logprobs"] = _logprobs(event.logprobs)
+        out.append(chunk)
 
     def _opaque(self, event: OpaqueEvent, out: list[Out]) -> None:
         if event.origin != NAME:

@@ -1,0 +1,266 @@
+"""A message: read from a backend, written for a client. Source: types.message.Message, types.usage.Usage."""
+
+from typing import Final, assert_never
+
+from interlingua.carry import seal
+from interlingua.errors import InterlinguaError, UpstreamGarbage
+from interlingua.ir import (
+    AnyPart,
+    Choice,
+    Finish,
+    Json,
+    Media,
+    Opaque,
+    Reason,
+    Request,
+    Response,
+    Signature,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from interlingua.protocols import Lose
+from interlingua.protocols.anthropic.names import NAME
+from interlingua.protocols.anthropic.parts import call_block, parse_content, text_block, thinking_block
+from interlingua.protocols.wire import array, foreign, integer, keep, keep_in, merge, obj, text
+
+REASONS: Final[dict[str, Reason]] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "refusal": "filter",
+    "pause_turn": "pause",
+    "model_context_window_exceeded": "context",
+}
+_WORDS: Final[dict[Reason, str]] = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "filter": "refusal",
+    "pause": "pause_turn",
+    "context": "model_context_window_exceeded",
+    "error": "end_turn",
+    "other": "end_turn",
+}
+# What a stream tells with the end of the answer: `container` in its delta, the other beside it.
+_AT_END: Final = {"container": "container", "context_management": "message_delta.context_management"}
+
+# Reading
+
+
+def parse_response(body: Json) -> Response:
+    try:
+        return _parse_response(body)
+    except InterlinguaError as error:
+        raise UpstreamGarbage(f"The provider's answer is no message: {error}") from None
+
+
+def _parse_response(body: Json) -> Response:
+    usage = body.pop("usage", None)
+    for key in ("type", "role"):
+        body.pop(key, None)
+    choice = Choice(parts=parse_content(array(body.pop("content", None), "content"), "content", sealed=True))
+    choice.finish = take_finish(body)
+    for key, name in _AT_END.items():
+        if (value := body.pop(key, None)) is not None:
+            keep(choice, NAME, {name: value})
+    response = Response(
+        id=text(body.pop("id", None) or "", "id"),
+        model=text(body.pop("model", None) or "", "model"),
+        choices=[choice],
+        usage=parse_usage(obj(usage, "usage")) if usage is not None else None,
+    )
+    if body:
+        keep(response, NAME, body)
+    return response
+
+
+def take_finish(d: Json) -> Finish | None:
+    """Pops what tells why an answer ended; None where it has not."""
+    word, stop, details = d.pop("stop_reason", None), d.pop("stop_sequence", None), d.pop("stop_details", None)
+    if word is None:
+        return None
+    finish = Finish(reason=REASONS.get(text(word, "stop_reason"), "other"), raw=word, origin=NAME)
+    finish.stop = None if stop is None else text(stop, "stop_sequence")
+    if details is not None:
+        keep(finish, NAME, {"stop_details": details})
+    return finish
+
+
+def parse_usage(d: Json) -> Usage:
+    """Anthropic's input_tokens leave out what was read from the cache or written to it; ours count all."""
+    d = dict(d)
+    usage = Usage(
+        cache_read=_count(d, "cache_read_input_tokens"),
+        cache_write=_count(d, "cache_creation_input_tokens"),
+        output=_count(d, "output_tokens"),
+    )
+    if (fresh := _count(d, "input_tokens")) is not None:
+        usage.input = fresh + (usage.cache_read or 0) + (usage.cache_write or 0)
+    if (details := d.pop("output_tokens_details", None)) is not None:
+        details = dict(obj(details, "usage.output_tokens_details"))
+        usage.reasoning = _count(details, "thinking_tokens")
+        keep_in(usage, NAME, "output_tokens_details", details)
+    keep(usage, NAME, d)
+    return usage
+
+
+def _count(d: Json, key: str) -> int | None:
+    value = d.pop(key, None)
+    return None if value is None else integer(value, f"usage.{key}")
+
+
+# Writing
+
+
+def format_response(response: Response, asked: Request, lose: Lose) -> Json:
+    choice = response.choices[0] if response.choices else Choice()
+    for i in range(1, len(response.choices)):
+        lose(f"response.choices[{i}]", "dropped", "Anthropic answers once")
+    content = format_content(choice, response.id, lose)
+    out: Json = {"id": response.id, "type": "message", "role": "assistant", "model": response.model, "content": content}
+    called = any(isinstance(part, ToolCall) for part in choice.parts)
+    out.update(format_finish(choice.finish, called, lose))
+    out["usage"] = format_usage(response.usage, lose)
+    if choice.logprobs:
+        lose("response.choices[0].logprobs", "dropped", "Anthropic tells no probabilities")
+    if choice.extras:
+        foreign(choice, NAME, "response.choices[0]", lose)
+        out.update({key.removeprefix("message_delta."): value for key, value in choice.extras.get(NAME, {}).items()})
+    if response.extras:
+        foreign(response, NAME, "response", lose)
+        merge(out, response, NAME)
+    return out
+
+
+def format_content(choice: Choice, id_: str, lose: Lose) -> list[Json]:
+    """An answer's blocks, with the seals that its client is to bring back."""
+    out: list[Json] = []
+    own = choice.finish is not None and choice.finish.origin == NAME
+    for j, part in enumerate(choice.parts):
+        path = f"response.choices[0].parts[{j}]"
+        if isinstance(part, Text) and not part.text and not part.citations and not own:
+            if part.signature is not None:
+                out.append(carrier(part))
+            continue
+        if part.signature is not None and isinstance(part, Text | ToolCall):
+            out.append(carrier(part.signature))
+        block = answer_block(part, path, lose)
+        if isinstance(part, ToolCall) and not part.id:
+            block["id"] = call_id(id_, j)
+        out.append(block)
+    return out
+
+
+def call_id(answer: str, place: int) -> str:
+    """An id for a call that came without."""
+    return f"toolu_{answer}_{place}"
+
+
+def carrier(value: Signature | AnyPart) -> Json:
+    """An empty thinking block that bears a signature for the block after it, or a whole part."""
+    return {"type": "thinking", "thinking": "", "signature": seal(value)}
+
+
+def answer_block(part: AnyPart, path: str, lose: Lose) -> Json:
+    """One block of an answer; what Anthropic has no block for is sealed."""
+    match part:
+        case Text():
+            out = text_block(part, path, lose)
+        case ToolCall():
+            out = call_block(part, path, lose)
+        case Thinking():
+            said = thinking_block(part)
+            if said is None:
+                return sealed_thinking(part)
+            out = said
+        case Opaque() if part.origin == NAME:
+            out = dict(part.data)
+        case Opaque() | Media() | ToolResult():
+            return sealed_block(part, path, lose)
+        case _:
+            assert_never(part)
+    if part.extras:
+        foreign(part, NAME, path, lose)
+        merge(out, part, NAME)
+    return out
+
+
+def sealed_thinking(part: Thinking) -> Json:
+    """Thinking that another model signed, or none: its words to read, and the seal to bring back."""
+    if part.redacted:
+        return {"type": "redacted_thinking", "data": seal(part)}
+    return {"type": "thinking", "thinking": part.text, "signature": seal(part)}
+
+
+def sealed_block(part: AnyPart, path: str, lose: Lose) -> Json:
+    lose(path, "changed", "Anthropic has no such block: sealed in redacted_thinking")
+    return {"type": "redacted_thinking", "data": seal(part)}
+
+
+def format_finish(finish: Finish | None, called: bool, lose: Lose) -> Json:
+    """`stop_reason` and what stands with it."""
+    if finish is None:
+        return {"stop_reason": "tool_use" if called else "end_turn", "stop_sequence": None}
+    out: Json = {"stop_reason": _word(finish, called, lose), "stop_sequence": finish.stop}
+    if finish.extras:
+        foreign(finish, NAME, "response.choices[0].finish", lose)
+        merge(out, finish, NAME)
+    return out
+
+
+def _word(finish: Finish, called: bool, lose: Lose) -> str:
+    if finish.origin == NAME and finish.raw is not None:
+        return finish.raw
+    if finish.reason in ("error", "other"):
+        lose("response.choices[0].finish.reason", "changed", f"Anthropic has no word for {finish.raw or finish.reason}")
+    if finish.reason == "stop":
+        return "tool_use" if called else "end_turn" if finish.stop is None else "stop_sequence"
+    return _WORDS[finish.reason]
+
+
+def format_usage(usage: Usage | None, lose: Lose) -> Json:
+    """Usage as a whole message tells it; what was not reported is 0 where the SDK wants a number."""
+    if usage is None:
+        return {"input_tokens": 0, "output_tokens": 0}
+    cached = (usage.cache_read or 0) + (usage.cache_write or 0)
+    out: Json = {"input_tokens": max((usage.input or 0) - cached, 0)}
+    if usage.cache_write is not None:
+        out["cache_creation_input_tokens"] = usage.cache_write
+    if usage.cache_read is not None:
+        out["cache_read_input_tokens"] = usage.cache_read
+    out["output_tokens"] = usage.output or 0
+    if usage.reasoning is not None:
+        out["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
+    for key in ("audio_input", "audio_output"):
+        if getattr(usage, key):
+            lose(f"response.usage.{key}", "dropped", "Anthropic does not tell audio apart")
+    if usage.extras:
+        foreign(usage, NAME, "response.usage", lose)
+        if any(key.startswith("output_tokens_details.") for key in usage.extras.get(NAME, {})):
+            out.setdefault("output_tokens_details", {})
+        merge(out, usage, NAME)
+    return out
+
+
+def delta_usage(usage: Usage | None, told: Json, lose: Lose) -> Json:
+    """Usage as a stream's end tells it: totals, without what its beginning told and nothing has changed."""
+    out = format_usage(usage, lose)
+    if usage is None or usage.input is None:
+        del out["input_tokens"]
+    return {key: value for key, value in out.items() if key in _TOTALS or told.get(key) != value}
+
+
+_TOTALS: Final = frozenset(
+    (
+        "input_tokens",
+        "cache_creation_input_tokens",
+        "cache_read_input_tokens",
+        "output_tokens",
+        "output_tokens_details",
+        "server_tool_use",
+    )
+)
