@@ -40,7 +40,7 @@ def serve(config: Config, *, found: Sequence[str] = ()) -> int:
     for line in found:
         print(line, flush=True)
     listener = listen(config.server.host, config.server.port)
-    workers = config.server.workers or os.cpu_count() or 1
+    workers = config.server.processes
     if workers > 1:
         return _serve_many(config, listener, workers)
     Connection.max_head = config.server.max_head
@@ -108,7 +108,7 @@ def _uvicorn(config: Config, app: Gateway | str) -> uvicorn.Config:
         backlog=2048,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(config.server.drain)),
-        workers=config.server.workers or os.cpu_count() or 1,
+        workers=config.server.processes,
     )
 
 

@@ -49,7 +49,7 @@ schemas = st.builds(
     lambda fields: {"type": "object", "properties": {f: {"type": "string"} for f in fields}, "required": fields, "additionalProperties": False},
     st.lists(names, min_size=1, max_size=3, unique=True),
 )
-arguments = st.dictionaries(names, words | st.integers(0, 9), max_size=2).map(
+arguments = st.dictionaries(names, words | st.integers(0, 9), min_size=1, max_size=2).map(
     lambda d: __import__("msgspec").json.encode(d).decode()
 )
 
@@ -66,7 +66,7 @@ media = st.one_of(
     st.builds(Media, kind=st.just("image"), data=base64s, mime=st.sampled_from(("image/png", "image/jpeg"))),
     st.builds(Media, kind=st.just("image"), url=st.just("https://example.com/i.png")),
     st.builds(Media, kind=st.just("document"), data=base64s, mime=st.just("application/pdf"), name=maybe(words)),
-    st.builds(Media, kind=st.just("document"), text=words, mime=st.just("text/plain"), name=maybe(words)),
+    st.builds(Media, kind=st.just("document"), text=words, name=maybe(words)),
     st.builds(Media, kind=st.just("audio"), data=base64s, mime=st.sampled_from(("audio/wav", "audio/mpeg", "audio/ogg"))),
     st.builds(Media, kind=st.just("video"), data=base64s, mime=st.just("video/mp4")),
     st.builds(Media, kind=st.just("image"), file=st.just("file-123"), extras=extras),

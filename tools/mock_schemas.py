@@ -122,7 +122,7 @@ class Writer:
 
     def _plain(self, member: Any) -> Json | None:
         if get_origin(member) in _LITERALS:
-            values = list(get_args(member))
+            values = sorted(get_args(member))  # `typing` caches literals, so their order hangs on what was imported first
             return {"type": SCALARS[type(values[0])], "enum": values}
         if isinstance(member, type) and issubclass(member, enum.Enum):
             return self.enum(member)
@@ -138,10 +138,10 @@ class Writer:
         if before is None:
             groups[name] = schema
         elif "enum" in before and "enum" in schema:
-            groups[name] = {**schema, "enum": [*before["enum"], *(v for v in schema["enum"] if v not in before["enum"])]}
+            groups[name] = {**schema, "enum": sorted({*before["enum"], *schema["enum"]})}
         else:  # a literal beside the whole type: the whole type
             groups[name] = schema if "enum" in before else before
-        if groups[name].get("enum") == [True, False] or groups[name].get("enum") == [False, True]:
+        if groups[name].get("enum") == [False, True]:
             groups[name] = {"type": "boolean"}
 
     # Objects.
@@ -185,17 +185,18 @@ class Writer:
                 if hints and not needed:
                     rows.setdefault(None, []).append(kind)
             if {kind for members in rows.values() for kind in members} == set(kinds):
-                return key, rows
+                return key, dict(sorted(rows.items(), key=lambda row: row[0] or ""))
         return None
 
     @staticmethod
     def _literals(hints: list[Any]) -> list[str]:
         members = [member for hint in hints for member in _flatten(hint)]
-        return [value for member in members if get_origin(member) in _LITERALS for value in get_args(member)]
+        return [value for member in members if get_origin(member) in _LITERALS for value in sorted(get_args(member))]
 
     def object_ref(self, kinds: list[Any]) -> Json:
         """One definition for these types together: every field of any, required where all require it."""
-        group = list(dict.fromkeys(other for kind in kinds for other in [kind, *self.also.get(kind, [])]))
+        both = {other for kind in kinds for other in [kind, *self.also.get(kind, [])]}
+        group = sorted(both, key=lambda kind: (issubclass(kind, BaseModel), kind.__name__, kind.__module__))
         name = "+".join(dict.fromkeys(kind.__name__ for kind in group))
         name = name if self.defs.get(name, {}).get("x-of", group) == group else f"{group[0].__module__.rsplit('.', 1)[-1]}.{name}"
         if name not in self.defs:

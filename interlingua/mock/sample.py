@@ -1,5 +1,6 @@
 """An instance of a JSON Schema: always the same one, and small. Tool arguments and structured output are made of it."""
 
+import math
 from typing import Any, Final
 
 from interlingua.mock.wire import Json, a_list, an_object
@@ -107,18 +108,19 @@ def _scalar(kind: str, node: Json, name: str) -> Any:
 
 def _number(node: Json, keyword: str, usual: float, most: float) -> float:
     """A bound of a schema, from 0 to `most`; the usual where it gives none that is a number."""
-    value = node.get(keyword)
-    return min(max(value, 0), most) if isinstance(value, int | float) and not isinstance(value, bool) else usual
+    value = _real(node.get(keyword))
+    return usual if value is None else min(max(value, 0), most)
+
+
+def _real(value: Any) -> float | None:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if good else None
 
 
 def _least(node: Json, usual: float) -> float:
     """The usual number where it is allowed, else the nearest that is."""
 
-    def bound(keyword: str) -> float | None:
-        value = node.get(keyword)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-    low, above, high, below = map(bound, ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"))
+    low, above, high, below = (_real(node.get(f"{name}imum")) for name in ("min", "exclusiveMin", "max", "exclusiveMax"))
     value = usual
     if low is not None:
         value = max(value, low)

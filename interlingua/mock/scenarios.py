@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from interlingua.mock.sample import sample
 from interlingua.mock.talk import Answer, Ask, Finish, Part, Picture, Text, Thought, Tool, Usage, Use, digest, usage_of, words
-from interlingua.mock.wire import Fault, Refusal, Reply, encode
+from interlingua.mock.wire import Fault, Refusal, Reply, an_object, encode
 
 _MARKER: Final = re.compile(r"\[\[([a-z0-9_]+)(?::([A-Za-z0-9_.-]+))?\]\]")
 _MODEL: Final = re.compile(r"(?:^|[-/])mock-([a-z0-9_]+)(?:-([a-z0-9_.]+))?$")
@@ -90,7 +90,7 @@ def thought(ask: Ask, number: int = 1) -> Thought:
 
 def call(ask: Ask, tool: Tool, index: int = 0) -> Use:
     free = tool.schema is None
-    arguments = f"mock input for {tool.name}" if tool.schema is None else encode(sample(tool.schema)).decode()
+    arguments = f"mock input for {tool.name}" if tool.schema is None else encode(an_object(sample(tool.schema))).decode()
     return Use(digest("call", ask.seed, index)[:24], tool.name, arguments, free)
 
 

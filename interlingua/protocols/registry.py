@@ -2,8 +2,10 @@
 
 from typing import Final, cast
 
-from interlingua.protocols import Protocol, openai
+from interlingua.protocols import Protocol, anthropic, gemini, openai
 
 PROTOCOLS: Final[dict[str, Protocol]] = {
+    "anthropic": cast(Protocol, anthropic),
+    "gemini": cast(Protocol, gemini),
     "openai": cast(Protocol, openai),
 }

@@ -133,7 +133,9 @@ class _Writer:
                 elif key in ("required", "allOf"):
                     out[key] = [*as_array(out.get(key)), *(v for v in as_array(value) if v not in as_array(out.get(key)))]
                 elif out.setdefault(key, value) != value:
-                    self._report((path, f".allOf[{k}].{key}"), "dropped", "Gemini has no allOf, and another branch says otherwise")
+                    self._report(
+                        (path, f".allOf[{k}].{key}"), "dropped", "Gemini has no allOf, and another branch says otherwise"
+                    )
         return out
 
     def _kinds(self, schema: Json, path: _Path, inside: tuple[int, ...]) -> Json:
@@ -142,9 +144,15 @@ class _Writer:
         nullable = "NULL" in kinds or schema.get("nullable") is True
         kinds = [kind for kind in kinds if kind != "NULL"]
         branches = [*as_array(schema.get("anyOf")), *as_array(schema.get("oneOf"))]
-        if "oneOf" in schema and len(as_array(schema["oneOf"])) > 1:
+        if "oneOf" in schema and not _structured(schema) and len(as_array(schema["oneOf"])) > 1:
             self._report((path, ".oneOf"), "changed", "Gemini has anyOf only")
         values = [schema["const"]] if "const" in schema else schema.get("enum")
+        if branches and _structured(schema):
+            keyword = "anyOf" if "anyOf" in schema else "oneOf"
+            self._report((path, f".{keyword}"), "dropped", "Gemini takes nothing beside anyOf")
+            plain = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf")}
+            return self._kinds(plain, path, inside)
+        out: Json
         if branches:
             out = self._any_of(schema, branches, path, inside)
         elif type(values) is list:
@@ -157,6 +165,7 @@ class _Writer:
         elif nullable:
             out = {"type": "NULL"}
         else:
+            self._constraints(schema, "", path, only_said=True)
             out = {**self._anything(schema, path), **_told(schema)}
         if nullable and out.get("type") != "NULL":
             out["nullable"] = True
@@ -222,7 +231,7 @@ class _Writer:
         for key, value in schema.items():
             if key in _SAME or key in _SILENT:
                 if key in _SAME and not only_said and key != "nullable":
-                    out[key] = value
+                    out.setdefault(key, value)
             elif key == "format":
                 if value in _FORMATS.get(kind, ()):
                     out[key] = value
@@ -237,7 +246,7 @@ class _Writer:
                     self._report((path, ".examples"), "changed", "Gemini takes one example")
             elif key == "required":
                 self._required(schema, path)
-            elif key not in _HANDLED:
+            elif key not in _HANDLED and not (key == "additionalProperties" and value is True):
                 self._report((path, f".{key}"), "dropped", f"Gemini's schemas have no {key}")
         return out
 
@@ -257,6 +266,10 @@ class _Writer:
         out[plain] = pick(bound, schema[plain]) if plain in schema else bound
         if not exact:
             self._report((path, f".{key}"), "changed", "Gemini's bounds are inclusive")
+
+
+def _structured(schema: Json) -> bool:
+    return "properties" in schema or "items" in schema
 
 
 def _told(schema: Json) -> Json:
@@ -309,9 +322,9 @@ def _read(value: Any) -> Any:
 
 
 def _read_inner(key: str, inner: Any) -> Any:
-    if key in ("properties", "defs", "$defs"):
+    if key in ("properties", "defs", "$defs") and type(inner) is dict:
         return {name: _read(schema) for name, schema in as_obj(inner).items()}
-    if key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+    if key in ("anyOf", "oneOf", "allOf", "prefixItems") and type(inner) is list:
         return [_read(schema) for schema in as_array(inner)]
     return _read(inner) if key in ("items", "additionalProperties", "not") else inner
 

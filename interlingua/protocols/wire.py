@@ -67,6 +67,13 @@ def as_text(value: Any) -> str | None:
     return value if type(value) is str else None
 
 
+def as_count(value: Any) -> int | None:
+    """The value where it is a whole number of 0 or more."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
 def texts(value: Any, path: str) -> list[str]:
     return [text(item, f"{path}[{i}]") for i, item in enumerate(array(value, path))]
 

@@ -50,11 +50,12 @@ def _takes(kind: str, reasoning: Reasoning, target: Target) -> bool:
 
 def _write_own(kind: str, reasoning: Reasoning, out: Json) -> None:
     if kind:
-        out["thinking"] = {"type": kind}
+        said: Json = {"type": kind}
         if reasoning.budget is not None:
-            out["thinking"]["budget_tokens"] = reasoning.budget
+            said["budget_tokens"] = reasoning.budget
         if reasoning.visible is not None:
-            out["thinking"]["display"] = "summarized" if reasoning.visible else "omitted"
+            said["display"] = "summarized" if reasoning.visible else "omitted"
+        out["thinking"] = said
     if reasoning.effort is not None:
         out["output_config"] = {"effort": reasoning.effort}
 

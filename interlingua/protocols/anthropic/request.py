@@ -26,6 +26,7 @@ from interlingua.protocols.anthropic.schema import dialect
 from interlingua.protocols.anthropic.turns import Marks, Turns
 from interlingua.protocols.wire import (
     array,
+    as_obj,
     boolean,
     foreign,
     integer,
@@ -196,7 +197,8 @@ def _output_config(request: Request, value: Any) -> None:
     d = dict(obj(value, "output_config"))
     if d.get("effort") in _EFFORTS:
         _reasoning(request).effort = cast(Effort, d.pop("effort"))
-    if type(said := d.get("format")) is dict and said.get("type") == "json_schema" and type(said.get("schema")) is dict:
+    said = as_obj(d.get("format"))
+    if said.get("type") == "json_schema" and type(said.get("schema")) is dict:
         del d["format"]
         request.output = Output(mode="schema", schema=said["schema"])
         keep(request.output, NAME, {key: inner for key, inner in said.items() if key not in ("type", "schema")})
@@ -237,7 +239,6 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
     if request.stream:
         out["stream"] = True
     _lose_rest(request, lose)
-    marks.trim()
     if request.extras:
         foreign(request, NAME, "", lose)
         _give_back(request, out, lose)
@@ -286,31 +287,28 @@ def _format_limits(request: Request, target: Target, out: Json, own: bool, lose:
         out["metadata"] = {"user_id": request.user}
 
 
-def _format_sampling(
-    request: Request, target: Target, knows: Claude, out: Json, own: bool, thinks: bool, lose: Lose
-) -> None:
+def _format_sampling(request: Request, target: Target, knows: Claude, out: Json, own: bool, thinks: bool, lose: Lose) -> None:
     said = {key: value for key in ("temperature", "top_p", "top_k") if (value := getattr(request, key)) is not None}
     if not said:
         return
     if not target.facts.sampling or (thinks and not own):
         why = f"{target.model} takes none" + (" while it thinks" if target.facts.sampling else "")
-        for key, value in said.items():
-            if key == "top_k" or value != 1:  # 1 is what it does anyway
-                lose(key, "dropped", why)
+        for key in said:
+            lose(key, "dropped", why)
         return
     if not own and said.get("temperature", 0) > 1:
         said["temperature"] = 1
         lose("temperature", "changed", "Anthropic's goes to 1")
     if not own and not knows.sampling_pair and "temperature" in said and "top_p" in said:
-        dropped = "temperature" if said["temperature"] == 1 and request.temperature == 1 else "top_p"
-        if said.pop(dropped) != 1:
-            lose(dropped, "dropped", f"{target.model} takes temperature or top_p")
+        dropped = "temperature" if request.temperature == 1 else "top_p"  # 1 is what it does anyway
+        del said[dropped]
+        lose(dropped, "dropped", f"{target.model} takes temperature or top_p, not both")
     out.update(said)
 
 
 def _lose_rest(request: Request, lose: Lose) -> None:
     """What no Anthropic model has; a value that asks for nothing is no loss."""
-    for key, idle in (("seed", None), ("n", 1), ("frequency_penalty", 0), ("presence_penalty", 0), ("logprobs", False)):
+    for key, idle in (("seed", None), ("n", 1), ("frequency_penalty", 0), ("presence_penalty", 0), ("logprobs", None)):
         value = getattr(request, key)
         if value is not None and value != idle:
             lose(key, "dropped", "Anthropic has no such parameter")
@@ -365,6 +363,8 @@ def _format_tool_choice(choice: ToolChoice, out: Json, knows: Claude, own: bool,
         if choice.mode in ("required", "named") or choice.names or choice.parallel is not None:
             lose("tool_choice", "dropped", "there are no tools to choose from")
         return
+    if choice.mode is None and choice.parallel is None:
+        return
     mode, names = choice.mode or "auto", choice.names
     if mode == "required" and len(names) == 1:
         mode = "named"
@@ -390,8 +390,8 @@ def _format_output(output: Output, out: Json, knows: Claude, own: bool, lose: Lo
     if output.mode == "text":
         return
     for key in ("name", "description", "strict"):
-        if (value := getattr(output, key)) is not None and value is not True:
-            lose(f"output.{key}", "dropped", "Anthropic's output format has no such field")
+        if getattr(output, key) is not None:
+            lose(f"output.{key}", "dropped", "Anthropic's output format, always strict, is a schema alone")
     if output.mode == "json" or output.schema is None:
         lose("output", "dropped", "Anthropic's JSON output needs a schema that names every property")
     elif not knows.schemas:

@@ -7,12 +7,14 @@ from typing import Any, Final
 
 import msgspec
 
+from interlingua.carry import unseal
 from interlingua.errors import InterlinguaError, UpstreamGarbage
 from interlingua.framing import Frame, Out
 from interlingua.ir import (
     AnyEvent,
     AnyPart,
     ChoiceEnd,
+    Citation,
     End,
     Failure,
     Json,
@@ -31,11 +33,10 @@ from interlingua.ir import (
     Usage,
     UsageSoFar,
 )
-from interlingua.carry import unseal
 from interlingua.protocols import Lose
 from interlingua.protocols.anthropic.errors import failure_of, format_error
 from interlingua.protocols.anthropic.names import NAME
-from interlingua.protocols.anthropic.parts import format_citation, parse_block, parse_citation, thinking_block
+from interlingua.protocols.anthropic.parts import INVALID, format_citation, parse_block, parse_citation, thinking_block
 from interlingua.protocols.anthropic.response import (
     call_id,
     carrier,
@@ -83,13 +84,10 @@ class Parser:
         events: list[AnyEvent] = []
         try:
             d = obj(decode_json(frame.data), "event")
-            kind = d.get("type") or frame.event
-            if kind == "content_block_delta":
+            if (kind := d.get("type") or frame.event) == "content_block_delta":
                 self._delta(d, events)
-            elif (handler := _HANDLERS.get(kind) if type(kind) is str else None) is not None:
-                handler(self, d, events)
             else:
-                events.append(OpaqueEvent(origin=NAME, data=d))
+                self._event(kind, d, events)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, InterlinguaError) as error:
             raise UpstreamGarbage(f"The provider's stream holds what is no event of a message: {error}") from None
         return events
@@ -99,6 +97,26 @@ class Parser:
             return []
         self._done = True
         return [Failure(status=502, kind="bad_gateway", message="The provider's stream ended before its answer did.")]
+
+    def _event(self, kind: Any, d: Json, events: list[AnyEvent]) -> None:
+        match kind:
+            case "content_block_start":
+                self._block_start(d, events)
+            case "content_block_stop":
+                self._block_stop(_place(d), events)
+            case "message_start":
+                self._message_start(d, events)
+            case "message_delta":
+                self._message_delta(d, events)
+            case "message_stop":
+                self._message_stop(events)
+            case "error":
+                self._done = True
+                events.append(failure_of(None, d))
+            case "ping":
+                pass
+            case _:
+                events.append(OpaqueEvent(origin=NAME, data=d))
 
     # messages
 
@@ -117,7 +135,7 @@ class Parser:
         events.append(start)
         for i, block in enumerate(content):  # some servers tell a short answer at once
             self._block_start({"index": i, "content_block": block}, events)
-            self._block_stop({"index": i}, events)
+            self._block_stop(i, events)
 
     def _note_usage(self, usage: Any) -> None:
         """Counts are totals so far: what is told later stands, what is not told again stays."""
@@ -125,11 +143,10 @@ class Parser:
 
     def _message_delta(self, d: Json, events: list[AnyEvent]) -> None:
         delta = dict(as_obj(d.get("delta")))
-        if d.get("usage") is not None:
-            self._note_usage(d["usage"])
-            events.append(UsageSoFar(usage=parse_usage(self._usage)))
+        self._note_usage(d.get("usage"))
         finish = take_finish(delta)
         if finish is None or self._ended:
+            events.append(UsageSoFar(usage=parse_usage(self._usage)))
             return
         self._finish(events)
         end = ChoiceEnd(finish=finish)
@@ -139,43 +156,32 @@ class Parser:
 
     def _finish(self, events: list[AnyEvent]) -> None:
         for index in list(self._blocks):
-            self._block_stop({"index": index}, events)
+            self._block_stop(index, events)
         if self._pending is not None:
             self._part(Text(signature=self._pending), events)
         self._ended = True
 
-    def _message_stop(self, d: Json, events: list[AnyEvent]) -> None:
+    def _message_stop(self, events: list[AnyEvent]) -> None:
         if not self._ended:
             self._finish(events)
             events.append(ChoiceEnd())
         self._done = True
         events.append(End(usage=parse_usage(self._usage) if self._usage else None))
 
-    def _error(self, d: Json, events: list[AnyEvent]) -> None:
-        self._done = True
-        events.append(failure_of(None, d))
-
-    def _ping(self, d: Json, events: list[AnyEvent]) -> None:
-        pass
-
     # blocks
 
     def _block_start(self, d: Json, events: list[AnyEvent]) -> None:
         place = _place(d)
         if place in self._blocks:
-            self._block_stop(d, events)
-        data = dict(obj(d.get("content_block"), "content_block"))
-        if data.get("type") == "thinking" and not data.get("signature"):
-            data.pop("signature", None)  # empty until its delta comes
-        part = parse_block(data, "content_block", sealed=True)
+            self._block_stop(place, events)
+        part = parse_block(obj(d.get("content_block"), "content_block"), "content_block", sealed=True)
         if isinstance(part, Signature):
             self._pending = part
             return
         block = _Block(part, None)
         match part:
-            case Thinking() if not part.redacted:
-                part.extras.pop(NAME, None)  # what is unsigned at the start
-                keep(part, NAME, {k: v for k, v in data.items() if k not in ("type", "thinking", "signature")})
+            case Thinking() if NAME in part.extras:
+                part.extras = _without(part.extras[NAME], "~unsigned")  # its signature is yet to come
             case ToolCall():
                 block.held, part.arguments = part.arguments, ""
             case _:
@@ -198,8 +204,8 @@ class Parser:
         self._open(block, events)
         events.append(PartEnd(index=self._count - 1))
 
-    def _block_stop(self, d: Json, events: list[AnyEvent]) -> None:
-        block = self._blocks.pop(_place(d), None)
+    def _block_stop(self, place: int, events: list[AnyEvent]) -> None:
+        block = self._blocks.pop(place, None)
         if block is None:
             return
         part = block.part
@@ -218,15 +224,15 @@ class Parser:
     # deltas
 
     def _delta(self, d: Json, events: list[AnyEvent]) -> None:
-        delta = d.get("delta")
-        place, block = d.get("index"), None
-        if type(delta) is not dict:
-            obj(delta, "delta")
-            return
-        if type(place) is int:
-            block = self._blocks.get(place)
-        kind = delta.get("type")
-        if kind == "text_delta" and block is not None and type(block.part) is Text and len(delta) == 2 and len(d) == 3:
+        delta, place = obj(d.get("delta"), "delta"), d.get("index")
+        block = self._blocks.get(place) if type(place) is int else None
+        if (
+            block is not None
+            and type(block.part) is Text
+            and delta.get("type") == "text_delta"
+            and len(delta) == 2
+            and len(d) == 3
+        ):
             words = delta.get("text")
             if type(words) is str and block.index is not None:  # the common event
                 if words:
@@ -263,7 +269,7 @@ class Parser:
                 self._unknown({"type": "content_block_delta", "index": place, "delta": delta}, None, events)
                 return
             if block is not None:
-                self._block_stop({"index": place}, events)
+                self._block_stop(place, events)
             block = self._blocks[place] = _Block(Text() if kind == "text_delta" else Thinking(), None)
         if not words:
             return
@@ -287,7 +293,9 @@ class Parser:
         else:
             if block.index is None:
                 self._open(block, events)
-            signature = Signature(NAME, value) if carried is None else carried if isinstance(carried, Signature) else carried.signature
+            signature = Signature(NAME, value) if carried is None else carried
+            if not isinstance(signature, Signature):
+                signature = signature.signature
             if signature is not None and value:
                 events.append(PartDelta(index=self._index(block), signature=signature))
 
@@ -298,12 +306,322 @@ class Parser:
         events.append(OpaqueEvent(origin=NAME, data={**d, "index": self._index(block)} if block is not None else d))
 
 
-_HANDLERS: Final = {
-    "message_start": Parser._message_start,
-    "message_delta": Parser._message_delta,
-    "message_stop": Parser._message_stop,
-    "content_block_start": Parser._block_start,
-    "content_block_stop": Parser._block_stop,
-    "error": Parser._error,
-    "ping": Parser._ping,
-}
+def _place(d: Json) -> int:
+    return integer(d.get("index"), "index")
+
+
+def _without(mine: Json, key: str) -> dict[str, Json]:
+    rest = {name: value for name, value in mine.items() if name != key}
+    return {NAME: rest} if rest else {}
+
+
+def _held_back(part: AnyPart) -> bool:
+    """Whether a block's start says too little of what it is: a thinking block may be a carrier, an input is in pieces."""
+    match part:
+        case Thinking():
+            return not part.text and not part.redacted
+        case Opaque():
+            return part.origin == NAME and ("input" in part.data or part.data.get("type") == "compaction")
+        case _:
+            return False
+
+
+def _input(words: str) -> Any:
+    try:
+        return decode_json(words)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return {INVALID: words}
+
+
+class Formatter:
+    """Events in, events out; the end is told when all is known, so that its reason and usage go together."""
+
+    def __init__(self, asked: Request, lose: Lose) -> None:
+        self._lose = lose
+        self._id = ""
+        self._told: Json = {}  # the usage that message_start told
+        self._started = False
+        self._next = 0  # the wire's next index
+        self._open: _Shown | None = None
+        self._waiting: dict[int, list[AnyEvent]] = {}  # events of parts that begin while another is open, in order
+        self._others: set[int] = set()  # choices but the first
+        self._called = False
+        self._usage: Usage | None = None
+        self._end: Json = {}  # of message_delta, but for usage
+
+    def feed(self, events: list[AnyEvent]) -> list[Out]:
+        out: list[Out] = []
+        for event in events:
+            shown = self._open
+            if type(event) is PartDelta and shown is not None and event.index == shown.index and event.choice == 0:
+                self._delta(event, shown, out)
+            else:
+                self._event(event, out)
+        return out
+
+    def _event(self, event: AnyEvent, out: list[Out]) -> None:
+        match event:
+            case Start():
+                self._start(event, out)
+            case UsageSoFar():
+                self._usage = event.usage
+            case End():
+                self._stop(event, out)
+            case Failure():
+                out.append(Out(format_error(event)[1], "error"))
+            case _ if event.choice:
+                if event.choice not in self._others:
+                    self._others.add(event.choice)
+                    self._lose(f"response.choices[{event.choice}]", "dropped", "Anthropic answers once")
+            case ChoiceEnd():
+                self._finish(event, out)
+            case OpaqueEvent():
+                self._opaque(event, out)
+            case PartStart() | PartDelta() | PartEnd():
+                self._part_event(event, out)
+
+    def _start(self, event: Start, out: list[Out]) -> None:
+        if self._started:
+            return
+        self._started, self._id = True, event.id
+        self._told = format_usage(event.usage, self._lose)
+        message: Json = {"id": event.id, "type": "message", "role": "assistant", "model": event.model, "content": []}
+        message |= {"stop_reason": None, "stop_sequence": None, "usage": self._told}
+        if event.extras:
+            foreign(event, NAME, "response", self._lose)
+            merge(message, event, NAME)
+        out.append(_out("message_start", message=message))
+
+    def _finish(self, event: ChoiceEnd, out: list[Out]) -> None:
+        self._close_all(out)
+        delta = format_finish(event.finish, self._called, self._lose)
+        self._end = {"delta": delta}
+        if event.extras:
+            foreign(event, NAME, "response.choices[0]", self._lose)
+            for key, value in event.extras.get(NAME, {}).items():
+                if key.startswith("message_delta."):
+                    self._end[key.removeprefix("message_delta.")] = value
+                else:
+                    delta[key] = value
+
+    def _stop(self, event: End, out: list[Out]) -> None:
+        if not self._started:
+            self._start(Start(), out)
+        self._close_all(out)
+        end = self._end or {"delta": format_finish(None, self._called, self._lose)}
+        usage = delta_usage(event.usage or self._usage, self._told, self._lose)
+        out.append(_out("message_delta", **{**end, "usage": usage}))
+        out.append(_out("message_stop"))
+
+    # parts
+
+    def _part_event(self, event: PartStart | PartDelta | PartEnd, out: list[Out]) -> None:
+        if not self._started:
+            self._start(Start(), out)
+        if isinstance(event, PartStart):
+            if self._open is None:
+                self._begin(event, out)
+            else:
+                self._waiting[event.index] = [event]
+        elif (queue := self._waiting.get(event.index)) is not None:
+            queue.append(event)
+        elif self._open is not None and event.index == self._open.index:
+            self._close(out)
+            self._next_waiting(out)
+        elif isinstance(event, PartDelta) and event.signature is not None:
+            self._late(event.signature, f"response.choices[0].parts[{event.index}].signature", out)
+
+    def _next_waiting(self, out: list[Out]) -> None:
+        """Shows the parts that waited, up to one that has not ended yet."""
+        while self._open is None and self._waiting:
+            events = self._waiting.pop(next(iter(self._waiting)))
+            for event in events:
+                if isinstance(event, PartStart):
+                    self._begin(event, out)
+                elif isinstance(event, PartDelta) and self._open is not None:
+                    self._delta(event, self._open, out)
+                elif isinstance(event, PartEnd):
+                    self._close(out)
+                elif isinstance(event, OpaqueEvent):
+                    self._opaque(event, out)
+
+    def _close_all(self, out: list[Out]) -> None:
+        while self._open is not None:
+            self._close(out)
+            self._next_waiting(out)
+
+    def _begin(self, event: PartStart, out: list[Out]) -> None:
+        part = msgspec.structs.replace(event.part)
+        path = f"response.choices[0].parts[{event.index}]"
+        shown = self._open = _Shown(part, event.index, path)
+        match part:
+            case Text():
+                if part.refusal:
+                    self._lose(f"{path}.refusal", "changed", "Anthropic says a refusal in plain words")
+                for citation in part.citations:
+                    self._cite(citation, shown, out)
+                words, part.text = part.text, ""
+            case Thinking():
+                words, part.text = part.text, ""
+                if not part.redacted:
+                    self._show(shown, {"type": "thinking", "thinking": "", "signature": ""}, out)
+            case ToolCall():
+                self._called = True
+                words, part.arguments = part.arguments, ""
+                if part.signature is not None:
+                    self._whole(carrier(part.signature), out)
+                id_ = part.id or call_id(self._id, event.index)
+                self._show(shown, {"type": "tool_use", "id": id_, "name": part.name, "input": {}}, out)
+            case Opaque() if part.origin == NAME:
+                words = ""
+                self._show(shown, dict(part.data), out)
+            case _:
+                words = ""
+        if words:
+            self._delta(PartDelta(index=event.index, text=words), shown, out)
+
+    def _delta(self, event: PartDelta, shown: "_Shown", out: list[Out]) -> None:
+        part = shown.part
+        if event.text:
+            if type(part) is Text and shown.wire is not None and not event.extras:
+                words = encode_json(event.text)
+                out.append(Out(_TEXT % (shown.wire, words), "content_block_delta"))
+            else:
+                self._words(event, part, shown, out)
+        if event.citation is not None:
+            self._cite(event.citation, shown, out)
+        if event.signature is not None:
+            part.signature = event.signature
+        if event.logprobs and not shown.logprobs:
+            shown.logprobs = True
+            self._lose("response.choices[0].logprobs", "dropped", "Anthropic tells no probabilities")
+
+    def _words(self, event: PartDelta, part: AnyPart, shown: "_Shown", out: list[Out]) -> None:
+        match part:
+            case Text():
+                self._show_text(part, shown, out)
+                delta: Json = {"type": "text_delta", "text": event.text}
+            case Thinking():
+                shown.words.append(event.text)
+                if part.redacted:
+                    return
+                delta = {"type": "thinking_delta", "thinking": event.text}
+            case ToolCall():
+                delta = {"type": "input_json_delta", "partial_json": event.text}
+            case _:
+                shown.words.append(event.text)
+                return
+        delta |= {key: value for key, value in event.extras.get(NAME, {}).items() if key[0] != "~"}
+        out.append(_out("content_block_delta", index=shown.wire, delta=delta))
+
+    def _show_text(self, part: Text, shown: "_Shown", out: list[Out]) -> None:
+        """Begins a block of text, which waits for its first word: an empty one could not be sent back."""
+        if shown.wire is None:
+            if part.signature is not None:
+                self._whole(carrier(part.signature), out)
+                shown.signed = part.signature
+            self._show(shown, {"type": "text", "text": ""}, out)
+
+    def _cite(self, citation: Citation, shown: "_Shown", out: list[Out]) -> None:
+        said = format_citation(citation, f"{shown.path}.citation", self._lose)
+        if said is not None and isinstance(shown.part, Text):
+            self._show_text(shown.part, shown, out)
+            out.append(_out("content_block_delta", index=shown.wire, delta={"type": "citations_delta", "citation": said}))
+
+    def _close(self, out: list[Out]) -> None:
+        shown = self._open
+        if shown is None:
+            return
+        self._open, part = None, shown.part
+        late: Signature | None = None
+        match part:
+            case Text():
+                if shown.wire is None and part.signature is not None:
+                    self._whole(carrier(part), out)
+                elif part.signature != shown.signed:
+                    late = part.signature
+            case Thinking():
+                self._close_thinking(part, shown, out)
+            case Opaque() if part.origin == NAME:
+                pass
+            case ToolCall():
+                pass
+            case _:
+                if isinstance(part, Media) and shown.words:
+                    part.data = (part.data or "") + "".join(shown.words)
+                self._whole(sealed_block(part, shown.path, self._lose), out)
+        if shown.wire is not None:
+            out.append(_out("content_block_stop", index=shown.wire))
+        if late is not None:
+            self._late(late, shown.path, out)
+        if part.extras and shown.wire is not None:
+            foreign(part, NAME, shown.path, self._lose)
+
+    def _close_thinking(self, part: Thinking, shown: "_Shown", out: list[Out]) -> None:
+        part.text = "".join(shown.words)
+        block = thinking_block(part) or sealed_thinking(part)
+        if block["type"] == "redacted_thinking":
+            self._whole(block, out)
+        elif block.get("signature"):
+            delta: Json = {"type": "signature_delta", "signature": block["signature"]}
+            out.append(_out("content_block_delta", index=shown.wire, delta=delta))
+
+    def _late(self, signature: Signature, path: str, out: list[Out]) -> None:
+        """A signature that comes after its words: told by an empty text of its own, as Gemini itself does."""
+        if self._open is None:
+            self._whole(carrier(Text(signature=signature)), out)
+        else:
+            self._lose(path, "dropped", "it came after its block was closed")
+
+    def _show(self, shown: "_Shown", block: Json, out: list[Out]) -> None:
+        shown.wire = self._next
+        if shown.part.extras:
+            merge(block, shown.part, NAME)
+        self._next += 1
+        out.append(_out("content_block_start", index=shown.wire, content_block=block))
+
+    def _whole(self, block: Json, out: list[Out]) -> None:
+        """A block told at once; a thinking block's signature comes in its delta, where the SDKs look for it."""
+        index, signature = self._next, block.pop("signature", None)
+        self._next += 1
+        start = block if signature is None else {**block, "signature": ""}
+        out.append(_out("content_block_start", index=index, content_block=start))
+        if signature is not None:
+            delta: Json = {"type": "signature_delta", "signature": signature}
+            out.append(_out("content_block_delta", index=index, delta=delta))
+        out.append(_out("content_block_stop", index=index))
+
+    def _opaque(self, event: OpaqueEvent, out: list[Out]) -> None:
+        if event.origin != NAME:
+            self._lose("response.stream", "dropped", f"an event that only {event.origin} has")
+            return
+        data, index = dict(event.data), event.data.get("index")
+        if type(index) is int:
+            if (queue := self._waiting.get(index)) is not None:
+                queue.append(event)
+                return
+            if self._open is None or self._open.index != index or self._open.wire is None:
+                self._lose("response.stream", "dropped", "an event of a block that is not open")
+                return
+            data["index"] = self._open.wire
+        out.append(Out(data, as_text(data.get("type"))))
+
+
+class _Shown:
+    """The part being shown, and the index its block has on the wire once it has begun."""
+
+    __slots__ = ("index", "logprobs", "part", "path", "signed", "wire", "words")
+
+    def __init__(self, part: AnyPart, index: int, path: str) -> None:
+        self.part, self.index, self.path = part, index, path
+        self.wire: int | None = None
+        self.words: list[str] = []
+        self.signed: Signature | None = None  # told by a carrier before the block
+        self.logprobs = False
+
+
+_TEXT: Final = b'{"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%b}}'
+
+
+def _out(kind: str, **fields: Any) -> Out:
+    return Out({"type": kind, **fields}, kind)

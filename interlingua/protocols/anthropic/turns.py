@@ -36,16 +36,18 @@ class Marks:
         if cache.ttl is not None:
             mark["ttl"] = cache.ttl if self._own or cache.ttl in _TTLS else "1h"
             if mark["ttl"] != cache.ttl:
-                self._lose(f"{path}.cache.ttl", "changed", f"Anthropic keeps a cache for 5m or 1h")
+                self._lose(f"{path}.cache.ttl", "changed", "Anthropic keeps a cache for 5m or 1h")
         out["cache_control"] = mark
         self._set.append((out, path))
 
-    def trim(self) -> None:
-        """Takes off all but the last four, which is what Anthropic accepts."""
-        if len(self._set) > _MAX_MARKS and not self._own:
-            for out, path in self._set[:-_MAX_MARKS]:
-                del out["cache_control"]
-                self._lose(f"{path}.cache", "dropped", f"Anthropic takes {_MAX_MARKS} cache marks")
+    def trim(self) -> bool:
+        """Takes off all but the last four, which is what Anthropic accepts; True where there were more."""
+        if len(self._set) <= _MAX_MARKS or self._own:
+            return False
+        for out, path in self._set[:-_MAX_MARKS]:
+            del out["cache_control"]
+            self._lose(f"{path}.cache", "dropped", f"Anthropic takes {_MAX_MARKS} cache marks")
+        return True
 
 
 class Turns:
@@ -79,6 +81,9 @@ class Turns:
             self.messages.append({"role": "user", "content": _content(self.system[start:], False)})
             del self.system[start:]
             self._lose(f"messages[{place}]", "changed", "with no other turn to answer, it is sent as the user's")
+        if self._marks.trim():
+            for message in self.messages:
+                _respell(message)
 
     def _write_turn(self, message: Message, path: str) -> None:
         spelled = note(message, NAME, "~content")
@@ -205,11 +210,13 @@ class Turns:
     def _thinking(self, part: Thinking, path: str, role: str) -> Json | None:
         if role != "assistant" and not self._own:
             return self._drop(path, "only an assistant thinks")
+        out = thinking_block(part)
         if part.signature is None and self._claude:
             return self._drop(path, "Anthropic takes back only thinking that it signed")
-        out = thinking_block(part)
+        if out is None and part.signature is None and part.text:  # a server of this dialect that does not sign
+            return {"type": "thinking", "thinking": part.text, "signature": ""}
         if out is None:
-            return self._drop(path, f"signed by {part.signature.origin}" if part.signature else "not signed by Anthropic")
+            return self._drop(path, f"signed by {part.signature.origin}" if part.signature else "it says nothing")
         if part.redacted and part.text:
             self._lose(f"{path}.text", "dropped", "redacted thinking has no words")
         return out
@@ -313,6 +320,15 @@ def _content(blocks: list[Json], listed: bool) -> str | list[Json]:
     if len(blocks) == 1 and not listed and blocks[0].keys() == {"type", "text"}:
         return blocks[0]["text"]
     return blocks
+
+
+def _respell(holder: Json) -> None:
+    """Content that has lost its marks, spelled as if it had never had them."""
+    if type(content := holder.get("content")) is list:
+        for block in cast("list[Json]", content):
+            if block.get("type") == "tool_result":
+                _respell(block)
+        holder["content"] = _content(cast("list[Json]", content), False)
 
 
 def _listed(content: str | list[Json]) -> list[Json]:

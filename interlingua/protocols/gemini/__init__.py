@@ -7,7 +7,7 @@ function calling, thinking and thought signatures.
 
 from interlingua.protocols.gemini.errors import format_error, parse_error
 from interlingua.protocols.gemini.names import NAME, field_path
-from interlingua.protocols.gemini.request import format_request, parse_request
+from interlingua.protocols.gemini.request import format_request, parse_request, request_headers
 from interlingua.protocols.gemini.response import format_response, parse_response
 from interlingua.protocols.gemini.stream import Formatter, Parser
 
@@ -22,4 +22,5 @@ __all__ = [
     "parse_error",
     "parse_request",
     "parse_response",
+    "request_headers",
 ]

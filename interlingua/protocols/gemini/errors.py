@@ -1,4 +1,4 @@
-"""Errors in Google's shape: {"error": {"code", "message", "status", "details"}}. Source: the SDK's errors.py, google.rpc.Status."""
+"""Errors in Google's shape: {"error": {"code", "message", "status", "details"}}. Source: the SDK's errors.py."""
 
 import re
 from typing import Any, Final
@@ -41,7 +41,9 @@ _WORDS: Final = {
     "unavailable": "UNAVAILABLE",
     "overloaded": "UNAVAILABLE",
 }
-_CONTEXT: Final = re.compile(r"(input )?token count\b.{0,80}\bexceeds the maximum number of tokens|context (window|length)", re.I | re.S)
+_CONTEXT: Final = re.compile(
+    r"(input )?token count\b.{0,80}\bexceeds the maximum number of tokens|context (window|length)", re.I | re.S
+)
 _SECONDS: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 
 

@@ -10,13 +10,14 @@ from base64 import urlsafe_b64decode
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from interlingua.carry import LIMIT, MARK, seal, unseal
 from interlingua.ir import AnyPart, Json, Media, Opaque, Signature, Text, Thinking, ToolCall, ToolResult
 from interlingua.protocols import Lose
 from interlingua.protocols.gemini.names import NAME
 from interlingua.protocols.gemini.spelling import BLOB, CALL, PART, spell
-from interlingua.protocols.media import kind_of
+from interlingua.protocols.media import kind_of, type_of
 from interlingua.protocols.wire import (
     array,
     as_obj,
@@ -40,24 +41,12 @@ from interlingua.protocols.wire import (
 DUMMY_SIGNATURE: Final = base64_of("skip_thought_signature_validator")
 
 _SEALED: Final = base64_of(MARK)[:5]  # how the base64 of any seal begins
-_DATA: Final = frozenset(
+_DATA: Final[frozenset[str]] = frozenset(
     "text inlineData fileData functionCall functionResponse executableCode codeExecutionResult toolCall toolResponse".split()
 )
+_TEXT: Final = frozenset({"text"})
 _STORED: Final = re.compile(r"gs://|https://[\w.-]*generativelanguage\.googleapis\.com/.*files/|files/", re.S)
 _FETCHED: Final = re.compile(r"https?://((www|m)\.)?(youtube\.com|youtu\.be)/", re.S)
-_MAGIC: Final = (
-    ("iVBORw0KGgo", "image/png"),
-    ("/9j/", "image/jpeg"),
-    ("R0lGOD", "image/gif"),
-    ("UklGR", "image/webp"),
-    ("JVBERi0", "application/pdf"),
-)
-_DEFAULT_MIME: Final = {
-    "image": "image/png",
-    "audio": "audio/wav",
-    "video": "video/mp4",
-    "document": "application/octet-stream",
-}
 
 # Reading
 
@@ -66,9 +55,9 @@ def parse_part(value: Json, path: str, id_: str) -> AnyPart:
     """`id_` is what a call or result is named by that bears no id of its own."""
     d = spell(value, PART)
     signature = d.pop("thoughtSignature", None)
-    kinds = _DATA & d.keys()
+    kinds: frozenset[str] = _DATA & d.keys()
     part: AnyPart
-    if kinds == {"text"}:
+    if kinds == _TEXT:
         words = text(d.pop("text"), f"{path}.text")
         thought = d.pop("thought", None)
         part = Thinking(text=words) if thought is True else Text(text=words)
@@ -194,6 +183,7 @@ def _bear(part: AnyPart, value: str) -> AnyPart:
         return found
     else:
         part.signature = found.signature
+        part.extras = {**found.extras, **part.extras}
     return part
 
 
@@ -235,40 +225,53 @@ def arguments_of(call: ToolCall, path: str, lose: Lose) -> Json:
 
 def format_media(part: Media, path: str, lose: Lose, fetches: bool = False) -> Json | None:
     """inlineData or fileData; None where Gemini cannot get at the bytes (reported). `fetches`: takes any https URL."""
-    where = part.file or part.url
+    if not can_say(part, fetches):
+        lose(path, "dropped", "Gemini fetches no such file" if part.url else f"Gemini has no such {part.kind} in store")
+        return None
     if part.data is not None or part.text is not None:
         data = part.data if part.data is not None else base64_of(part.text or "")
         kind, inner = "inlineData", {"data": data}
         if not note(part, NAME, "~mime"):
             inner["mimeType"] = part.mime or _mime(part, path, lose)
-    elif where is not None and (note(part, NAME, "~uri") or _reachable(part, fetches)):
-        kind, inner = "fileData", {"fileUri": where}
+    else:
+        kind, inner = "fileData", {"fileUri": part.file or part.url}
         if part.mime is not None:
             inner["mimeType"] = part.mime
-    else:
-        lose(path, "dropped", "Gemini fetches no such file" if part.url else f"Gemini has no such {part.kind} in store")
-        return None
     if part.name is not None:
         inner["displayName"] = part.name
     return {kind: inner}
 
 
-def _reachable(part: Media, fetches: bool) -> bool:
+def can_say(part: Media, fetches: bool) -> bool:
     where = part.file or part.url or ""
-    if _STORED.match(where):
+    if part.data is not None or part.text is not None or note(part, NAME, "~uri") or _STORED.match(where):
         return True
     return part.url is not None and (_FETCHED.match(where) is not None or (fetches and where.startswith("https://")))
 
 
 def _mime(part: Media, path: str, lose: Lose) -> str:
-    """Gemini wants a media type: told by how the data begins, else by the kind."""
+    """Gemini wants a media type: where none is said, the one that the data shows."""
     if part.data is None:
         return "text/plain"
-    guess = next((mime for start, mime in _MAGIC if part.data.startswith(start)), _DEFAULT_MIME[part.kind])
+    guess = type_of(None, part.data)
     lose(f"{path}.mime", "added", f"Gemini wants a media type; taken for {guess}")
     return guess
 
 
-def must_carry(part: Thinking) -> bool:
-    """Whether a foreign thinking part holds more than words and a signature."""
-    return part.redacted or any(origin != NAME for origin in part.extras)
+def must_carry(part: AnyPart) -> bool:
+    """Whether a thought or a call of an answer holds more than words and a signature that a model elsewhere wants back."""
+    if not isinstance(part, Thinking | ToolCall):
+        return False
+    told = any(key[:1] != "~" for origin, extra in part.extras.items() if origin != NAME for key in extra)
+    return told or (isinstance(part, Thinking) and part.redacted)
+
+
+def carried(part: AnyPart) -> str | None:
+    """The thoughtSignature of a part of an answer: Google's own, or a seal of what the part cannot say otherwise."""
+    if must_carry(part) and isinstance(part, ToolCall):
+        return slot(structs.replace(part, arguments=""))
+    if must_carry(part):
+        return slot(part)
+    if part.signature is None:
+        return None
+    return part.signature.data if part.signature.origin == NAME else slot(part.signature)

@@ -3,6 +3,7 @@
 The model and whether to stream are said by the path, so the body written here says neither.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from interlingua.errors import InvalidRequest
@@ -65,10 +66,14 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
     return out
 
 
+def request_headers(body: Json, own: Mapping[bytes, bytes]) -> bytes:
+    """None: the host's say it all."""
+    return b""
+
+
 def _put_back(out: Json, key: str, value: Any) -> None:
     place = next((place for place in _PLACES if key.startswith(place)), "")
     inner = out
     for step in place.split(".")[:-1]:
         inner = inner.setdefault(step, {})
     inner[key[len(place) :]] = value
-

@@ -12,7 +12,19 @@ from interlingua.protocols import Lose, Target
 from interlingua.protocols.gemini.names import NAME
 from interlingua.protocols.gemini.parts import DUMMY_SIGNATURE, format_call, format_media, parse_part, with_extras
 from interlingua.protocols.gemini.spelling import PART, spell
-from interlingua.protocols.wire import array, decode_json, foreign, is_json_object, keep, merge, note, note_down, obj, text
+from interlingua.protocols.wire import (
+    array,
+    as_obj,
+    decode_json,
+    foreign,
+    is_json_object,
+    keep,
+    merge,
+    note,
+    note_down,
+    obj,
+    text,
+)
 
 _LAST: Final = 1 << 30
 _NOTHING: Final[list[Json]] = [{"text": ""}]
@@ -90,10 +102,11 @@ def _read_turn(d: Json, i: int, path: str, waiting: _Waiting, before: list[Messa
         note_down(message, NAME, "~parts", "absent")
         parts = []
     waiting.turn(role == "model")
-    if type(parts) is list and len(parts) == 1 and type(parts[0]) is dict and parts[0].keys() == {"text"}:
-        message.parts = [Text(text=text(parts[0]["text"], f"{path}.parts[0].text"))]
+    listed = _listed(parts, f"{path}.parts")
+    if len(listed) == 1 and as_obj(listed[0]).keys() == {"text"}:
+        message.parts = [Text(text=text(listed[0]["text"], f"{path}.parts[0].text"))]
     else:
-        _read_parts(message, _listed(parts, f"{path}.parts"), i, path, waiting, before)
+        _read_parts(message, listed, i, path, waiting, before)
     if d:
         keep(message, NAME, d)
     return message
@@ -127,8 +140,9 @@ def _tell_once(words: str, message: Message, before: list[Message]) -> None:
     told: list[AnyPart] = []
     for turn in [message, *reversed(before)]:
         for part in reversed(turn.parts):
-            plain = isinstance(part, Thinking) and not part.signature and not part.extras
-            if turn.role != "assistant" or not plain or not words.endswith(part.text):
+            if turn.role != "assistant" or not isinstance(part, Thinking) or part.signature or part.extras:
+                return
+            if not words.endswith(part.text):
                 return
             told.append(part)
             words = words[: len(words) - len(part.text)]

@@ -151,7 +151,7 @@ def _format_file(part: Media, path: str, lose: Lose) -> Json | None:
         bare = mine and part.mime is None
         file["file_data"] = part.data if bare else data_url(type_of(part.mime, part.data), part.data)
     elif part.text is not None:
-        file["file_data"] = data_url("text/plain", wire.base64_of(part.text))
+        file["file_data"] = data_url(part.mime or "text/plain", wire.base64_of(part.text))
     else:
         lose(path, "dropped", f"Chat Completions takes no {part.kind} of this kind")
         return None
@@ -245,8 +245,9 @@ def restore(parts: list[AnyPart], carried: dict[int, AnyPart | Signature]) -> li
         value = carried[place]
         if not isinstance(value, Signature):
             parts.insert(min(place, len(parts)), value)
-        elif place < len(parts):
-            parts[place].signature = value
+        elif texts := [part for part in parts if isinstance(part, Text) and not part.refusal]:
+            bearer = parts[place] if place < len(parts) else texts[-1]  # texts may have been joined on the way
+            bearer.signature = value
     return parts
 
 

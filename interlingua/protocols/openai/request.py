@@ -275,7 +275,9 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
         if len(request.stop) > _MAX_STOP:
             lose("stop", "changed", f"OpenAI takes {_MAX_STOP} at most")
     if request.tools:
-        out["tools"] = [tool for i, t in enumerate(request.tools) if (tool := _format_tool(t, f"tools[{i}]", lose)) is not None]
+        tools = [tool for i, t in enumerate(request.tools) if (tool := _format_tool(t, f"tools[{i}]", lose)) is not None]
+        if tools:
+            out["tools"] = tools
     if request.tool_choice is not None:
         _format_tool_choice(request.tool_choice, out, lose)
     if request.output is not None:

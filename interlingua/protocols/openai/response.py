@@ -33,7 +33,21 @@ from interlingua.protocols.openai.parts import (
     restore,
     signature_slot,
 )
-from interlingua.protocols.wire import array, as_array, foreign, integer, keep, keep_in, merge, number, obj, text
+from interlingua.protocols.wire import (
+    array,
+    as_array,
+    as_count,
+    as_obj,
+    as_text,
+    foreign,
+    integer,
+    keep,
+    keep_in,
+    merge,
+    number,
+    obj,
+    text,
+)
 
 _REASONS: Final[dict[str, Reason]] = {
     "stop": "stop",
@@ -114,7 +128,7 @@ def _parse_message(d: Json, path: str) -> list[AnyPart]:
 
 
 def parse_audio(d: Json) -> Media:
-    media = Media(kind="audio", data=d.pop("data", None) or "")
+    media = Media(kind="audio", data=as_text(d.pop("data", None)) or "")
     keep_in(media, NAME, "audio", d)
     return media
 
@@ -123,12 +137,12 @@ def parse_annotation(d: Json) -> Citation:
     if d.get("type") != "url_citation":
         return Citation(extras={NAME: d})
     d = dict(d)
-    inner = dict(obj(d.pop("url_citation"), "annotations.url_citation"))
+    inner = dict(obj(d.pop("url_citation", None), "annotations.url_citation"))
     citation = Citation(
-        url=inner.pop("url", None),
-        title=inner.pop("title", None),
-        start=inner.pop("start_index", None),
-        end=inner.pop("end_index", None),
+        url=as_text(inner.pop("url", None)),
+        title=as_text(inner.pop("title", None)),
+        start=as_count(inner.pop("start_index", None)),
+        end=as_count(inner.pop("end_index", None)),
     )
     keep_in(citation, NAME, "url_citation", inner)
     return citation
@@ -137,7 +151,7 @@ def parse_annotation(d: Json) -> Citation:
 def parse_finish(word: Any) -> Finish | None:
     if word is None:
         return None
-    return Finish(reason=_REASONS.get(word, "other"), raw=text(word, "finish_reason"), origin=NAME)
+    return Finish(reason=_REASONS.get(text(word, "finish_reason"), "other"), raw=word, origin=NAME)
 
 
 def take_logprobs(value: Any, rest: Json) -> list[TokenLogprob]:
@@ -153,23 +167,26 @@ def _parse_logprob(d: Json) -> TokenLogprob:
     return TokenLogprob(
         token=text(d.get("token"), "logprobs.content.token"),
         logprob=number(d.get("logprob"), "logprobs.content.logprob"),
-        bytes=d.get("bytes"),
+        bytes=[byte for byte in as_array(d["bytes"]) if type(byte) is int] if d.get("bytes") is not None else None,
         top=[_parse_logprob(obj(item, "top_logprobs")) for item in as_array(d.get("top_logprobs"))],
     )
 
 
 def parse_usage(value: Any) -> Usage:
     d = dict(obj(value, "usage"))
-    prompt, completion = dict(d.pop("prompt_tokens_details", None) or {}), dict(d.pop("completion_tokens_details", None) or {})
+    prompt, completion = (
+        dict(as_obj(d.pop("prompt_tokens_details", None))),
+        dict(as_obj(d.pop("completion_tokens_details", None))),
+    )
     d.pop("total_tokens", None)
     usage = Usage(
-        input=d.pop("prompt_tokens", None),
-        cache_read=prompt.pop("cached_tokens", None),
-        cache_write=prompt.pop("cache_write_tokens", None),
-        audio_input=prompt.pop("audio_tokens", None),
-        output=d.pop("completion_tokens", None),
-        reasoning=completion.pop("reasoning_tokens", None),
-        audio_output=completion.pop("audio_tokens", None),
+        input=as_count(d.pop("prompt_tokens", None)),
+        cache_read=as_count(prompt.pop("cached_tokens", None)),
+        cache_write=as_count(prompt.pop("cache_write_tokens", None)),
+        audio_input=as_count(prompt.pop("audio_tokens", None)),
+        output=as_count(d.pop("completion_tokens", None)),
+        reasoning=as_count(completion.pop("reasoning_tokens", None)),
+        audio_output=as_count(completion.pop("audio_tokens", None)),
     )
     keep_in(usage, NAME, "prompt_tokens_details", prompt)
     keep_in(usage, NAME, "completion_tokens_details", completion)
@@ -220,7 +237,8 @@ def _say(part: AnyPart, j: int, path: str, message: Json, lose: Lose) -> None:
             if part.citations:
                 found = [a for k, c in enumerate(part.citations) if (a := format_annotation(c, f"{path}.citations[{k}]", lose))]
                 shift_annotations(found, len(message[field] or ""))
-                message["annotations"] = message.get("annotations", []) + found
+                if found:
+                    message["annotations"] = message.get("annotations", []) + found
             message[field] = (message[field] or "") + part.text
             if part.signature is not None:
                 carry(message, j, part.signature)

@@ -51,7 +51,20 @@ from interlingua.protocols.openai.response import (
     parse_usage,
     take_logprobs,
 )
-from interlingua.protocols.wire import as_obj, as_text, decode_json, encode_json, foreign, is_json_object, keep, merge, note, obj
+from interlingua.protocols.wire import (
+    as_array,
+    as_count,
+    as_obj,
+    as_text,
+    decode_json,
+    encode_json,
+    foreign,
+    is_json_object,
+    keep,
+    merge,
+    note,
+    obj,
+)
 
 _DONE: Final = b"[DONE]"
 _CHUNK: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
@@ -122,10 +135,11 @@ class Parser:
         if not self._started:
             self._started = True
             self._base = {key: value for key, value in rest.items() if key != "obfuscation"}
-            start = Start(id=chunk.get("id") or "", model=chunk.get("model") or "", created=chunk.get("created") or 0)
+            id_, model = as_text(chunk.get("id")) or "", as_text(chunk.get("model")) or ""
+            start = Start(id=id_, model=model, created=as_count(chunk.get("created")) or 0)
             keep(start, NAME, self._base)
             events.append(start)
-        for item in chunk.get("choices") or ():
+        for item in as_array(chunk.get("choices")):
             self._choice(obj(item, "choices"), events)
         if rest != self._base:
             self._extra(rest, events)
@@ -146,7 +160,7 @@ class Parser:
             events.append(OpaqueEvent(origin=NAME, data={key: value for key, value in news.items() if key[0] != "~"}))
 
     def _choice(self, d: Json, events: list[AnyEvent]) -> None:
-        index = d.get("index") or 0
+        index = as_count(d.get("index")) or 0
         choice = self._choices.get(index)
         if choice is None:
             choice = self._choices[index] = _Open()
@@ -183,11 +197,11 @@ class Parser:
                 self._words(index, choice, field, words, events)
         if (audio := delta.pop("audio", None)) is not None:
             self._audio(index, choice, parse_audio(dict(obj(audio, "delta.audio"))), events)
-        for annotation in delta.pop("annotations", None) or ():
+        for annotation in as_array(delta.pop("annotations", None)):
             if choice.words is not None:
                 citation = parse_annotation(obj(annotation, "delta.annotations"))
                 events.append(PartDelta(choice=index, index=choice.words[1], citation=citation))
-        for call in delta.pop("tool_calls", None) or ():
+        for call in as_array(delta.pop("tool_calls", None)):
             self._call(index, choice, dict(obj(call, "delta.tool_calls")), events)
         if delta := {key: value for key, value in delta.items() if value is not None}:
             events.append(OpaqueEvent(choice=index, origin=NAME, data={"delta": delta}))
