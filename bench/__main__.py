@@ -8,6 +8,7 @@ import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from bench.environments import OUT
@@ -102,13 +103,18 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM is Ctrl-C, so that what was started is ended too."""
+    signal.raise_signal(signal.SIGINT)
+
+
 def main() -> int:
     """0: measured; 1: nothing could be, or interlingua was not."""
     arguments = _arguments()
     if not shutil.which("wrk"):
         print("wrk is not installed (Debian: apt install wrk)", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended too
+    signal.signal(signal.SIGTERM, _interrupt)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     effort = QUICK if arguments.quick else FULL

@@ -109,6 +109,20 @@ GOOD: dict[str, tuple[str, Json]] = {
     "system in the middle": (NEW, body(model=OPUS_55, messages=[USER, {"role": "system", "content": "Now in French."}])),
     "documents of the old version": (OLD, body(messages=[USER, assistant(text(), DOCUMENT), USER])),
     "citations of the old version": (OLD, body(messages=[user(CITED)])),
+    "media of every source": (
+        NEW,
+        body(
+            messages=[
+                user(
+                    {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}},
+                    {"type": "document", "source": {"type": "file", "file_id": "file_1"}},
+                    {"type": "document", "source": {"type": "content", "content": "words"}},
+                )
+            ]
+        ),
+    ),
+    "old model": (OLD, body(model="claude-3-5-sonnet-20241022")),
+    "preview": (NEW, body(model="claude-mythos-preview")),
     "budget with interleaved thinking": (NEW, body(thinking={"type": "enabled", "budget_tokens": 9000}) | {"betas": True}),
     "a mock's model": (NEW, body(model="mock")),
 }
@@ -238,6 +252,29 @@ BAD: dict[str, tuple[str, Json, str, int]] = {
         "output_config.format.schema.properties.a: For 'integer' type, properties minimum are not supported",
         400,
     ),
+    **{
+        f"form with {name}": (
+            NEW,
+            body(output_config=form({**CLOSED, "properties": {"a": part}})),
+            f"output_config.format.schema.properties.a{where}: For '{kind}' type",
+            400,
+        )
+        for name, part, where, kind in [
+            ("an open item", {"type": "array", "items": {"type": "object"}}, ".items", "object"),
+            ("an open choice", {"anyOf": [{"type": "null"}, {"type": "object"}]}, ".anyOf.1", "object"),
+            ("two items at least", {"type": "array", "minItems": 2}, "", "array"),
+            ("a length", {"type": ["null", "string"], "maxLength": 2}, "", "string"),
+        ]
+    },
+    "form beside citations": (
+        NEW,
+        body(messages=[user({**DOCUMENT, "citations": {"enabled": True}})], output_config=form(CLOSED)),
+        "citations and an output format",
+        400,
+    ),
+    "result by the assistant": (NEW, body(messages=[USER, assistant(result())]), "can only be in user messages", 400),
+    "empty image": (NEW, body(messages=[user(image(data=""))]), "the file is empty", 400),
+    "negative top_k": (OLD, body(top_k=-1), "greater than or equal to 0", 400),
     "form of an old model": (NEW, body(model="claude-sonnet-4-20250514", output_config=form(CLOSED)), "does not support", 400),
     "effort of an old model": (NEW, body(output_config={"effort": "low"}), "effort parameter", 400),
     "effort too high": (NEW, body(model=SONNET_46, output_config={"effort": "xhigh"}), "'xhigh'", 400),

@@ -5,7 +5,7 @@ from typing import Any
 Json = dict[str, Any]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 USER: Json = {"role": "user", "content": "Hello"}
-WEATHER: Json = {
+WEATHER: Any = {
     "type": "function",
     "function": {
         "name": "weather",
@@ -75,6 +75,13 @@ GOOD: dict[str, Json] = {
         tools=[tool(strict=True, parameters=CLOSED)], tool_choice={"type": "function", "function": {"name": "weather"}}
     ),
     "custom tool": body(tools=[{"type": "custom", "custom": {"name": "shell"}}]),
+    "allowed tools": body(
+        tools=[WEATHER, tool(name="time")],
+        tool_choice={
+            "type": "allowed_tools",
+            "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "time"}}]},
+        },
+    ),
     "choice none without tools": body(tool_choice="none"),
     "json object": body(messages=[{"role": "user", "content": "JSON please"}], response_format={"type": "json_object"}),
     "json schema": schema_format(CLOSED),
@@ -187,6 +194,12 @@ BAD: dict[str, tuple[Json, str | None, str, int]] = {
         schema_format({**CLOSED, "properties": {"a": {"type": "array", "items": {"type": "object"}}}}),
         "response_format.json_schema",
         "/properties/a/items",
+        400,
+    ),
+    "strict schema open in a choice": (
+        schema_format({**CLOSED, "properties": {"a": {"anyOf": [{"type": "null"}, {"type": "object"}]}}}),
+        "response_format.json_schema",
+        "/properties/a/anyOf/1",
         400,
     ),
     "strict schema that is no object": (schema_format({"type": "array"}), "response_format.json_schema", "object", 400),

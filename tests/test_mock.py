@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from interlingua.mock import MockApp, MockServer, Options, background, serve
+from interlingua.mock.app import ConnectionCut
 from interlingua.mock.sample import sample
 from interlingua.mock.scenarios import SCENARIOS
 from interlingua.mock.vendors import claimant
@@ -480,6 +481,60 @@ async def test_the_journal(mock: MockServer) -> None:
         assert (await client.get("/mock/scenarios")).json()["long"] == {"says": SCENARIOS["long"].says, "argument": "60"}
         assert "[[parallel]]" in (await client.get("/")).text
         assert (await client.get("/mock/nothing")).status_code == 404
+
+
+async def through(app: MockApp, *messages: Json, path: str = "/v1/chat/completions", kind: str = "http") -> list[Json]:
+    """What the application sends under a server that gives no transport."""
+    waiting, sent = list(messages), []
+
+    async def receive() -> Json:
+        return waiting.pop(0) if waiting else await asyncio.get_running_loop().create_future()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(name.encode(), value.encode()) for name, value in KEYS["openai"].items()]
+    await app({"type": kind, "method": "POST", "path": path, "query_string": b"", "headers": headers}, receive, send)
+    return sent
+
+
+def piece(data: bytes, more: bool = False) -> Json:
+    return {"type": "http.request", "body": data, "more_body": more}
+
+
+async def test_it_works_under_any_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = json.dumps(saying("")).encode()
+    start, body = await through(MockApp(), piece(data[:9], more=True), piece(data[9:]))
+    assert start["status"] == 200 and b"You said" in body["body"]
+    with pytest.raises(ConnectionCut):
+        await through(MockApp(), piece(json.dumps(saying("[[cut]]", stream=True)).encode()))
+    states = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    assert await through(MockApp(), *states, kind="lifespan") == [{"type": f"{state['type']}.complete"} for state in states]
+    monkeypatch.setattr("interlingua.mock.app.MAX_BODY", 10)
+    assert (await through(MockApp(), piece(data)))[0]["status"] == 413
+    assert (await through(MockApp(), {"type": "http.disconnect"})) == []
+
+
+def test_the_journal_keeps_no_great_bodies() -> None:
+    app = MockApp()
+    call = Call("POST", "/v1/chat/completions", {}, KEYS["openai"], json.dumps(saying("x" * (1 << 20))).encode())
+    entry = app.journal.open("openai", call)
+    assert entry.body == {"mock": "body left out", "bytes": len(call.body)}
+
+
+def test_the_tools_that_may_be_called() -> None:
+    def called(body: Json) -> list[str]:
+        message = told(chat(body))["choices"][0]["message"]
+        return [call["function"]["name"] for call in message.get("tool_calls", [])]
+
+    assert called(mock_openai.GOOD["allowed tools"]) == ["time"]
+    assert called(mock_openai.body(tools=[mock_openai.WEATHER], tool_choice="none")) == []
+    assert called(saying("[[parallel]]", tools=[mock_openai.WEATHER], parallel_tool_calls=False)) == ["weather"]
+    custom = saying("[[tool]]", tools=[{"type": "custom", "custom": {"name": "shell"}}])
+    assert told(chat(custom))["choices"][0]["message"]["tool_calls"][0]["custom"] == {
+        "name": "shell",
+        "input": "mock input for shell",
+    }
 
 
 async def test_answers_under_way_end_when_it_closes() -> None:

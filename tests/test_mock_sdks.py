@@ -77,7 +77,7 @@ async def test_openai_stream_says_the_same(openai_client: openai.AsyncOpenAI) ->
 
 
 async def test_openai_interleaved_calls_take_turns(openai_client: openai.AsyncOpenAI) -> None:
-    tools = [mock_openai.WEATHER, mock_openai.tool(name="time", parameters=mock_openai.CLOSED)]
+    tools: Any = [mock_openai.WEATHER, mock_openai.tool(name="time", parameters=mock_openai.CLOSED)]
     stream = await openai_client.chat.completions.create(
         model="gpt-4o", messages=[{"role": "user", "content": "[[interleaved]]"}], tools=tools, stream=True
     )
@@ -241,7 +241,8 @@ async def test_anthropic_stream_says_the_same(anthropic_client: anthropic.AsyncA
     # ids and sealed data come of the whole request, `stream` included
     for one, other in zip(unary.content, streamed.content, strict=True):
         left, right = (block.model_dump(exclude={"id", "data"}, exclude_none=True) for block in (one, other))
-        left.pop("parsed_output", None), right.pop("parsed_output", None)
+        for row in (left, right):
+            row.pop("parsed_output", None)
         assert {**left, "citations": left.get("citations") or []} == {**right, "citations": right.get("citations") or []}
     assert (streamed.stop_reason, streamed.stop_sequence) == (unary.stop_reason, unary.stop_sequence)
     assert streamed.usage.output_tokens == unary.usage.output_tokens
@@ -475,7 +476,8 @@ async def test_gemini_errors(genai_client: Any, name: str) -> None:
 async def test_gemini_tells_when_to_come_back(genai_client: Any) -> None:
     with pytest.raises(genai_errors.ClientError) as caught:
         await genai_client.models.generate_content(model="gemini-2.5-flash", contents="[[429:9]]")
-    assert caught.value.details["error"]["details"][-1]["retryDelay"] == "9s"
+    told: Any = caught.value.details
+    assert told["error"]["details"][-1]["retryDelay"] == "9s"
 
 
 async def test_gemini_error_in_the_stream(genai_client: Any) -> None:

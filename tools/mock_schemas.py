@@ -7,7 +7,8 @@ Only names and types are kept, no prose. OpenAI and Anthropic: the TypedDicts of
 classes where a client sends an answer back as it came. Gemini: the SDK's types, less what its own converters refuse to
 send to the Gemini API (`_*_to_mldev`) and what it marks as unsupported there; an enum that the SDK leaves open comes from
 the discovery document. (All else the discovery document knows beyond the SDK is Vertex AI's alone.)
-Unions are written as if/then on the discriminator or the JSON type, so that a violation has one exact path.
+Unions are told apart by OpenAPI's `discriminator`, or by JSON type with a keyword of our own, `x-by-type`: one look-up, and a
+violation has one exact path. (`interlingua/mock/shape.py` knows both.)
 """
 
 import ast
@@ -100,7 +101,7 @@ class Writer:
         special = [(name, schema) for name, schema in sorted(groups.items()) if schema != {"type": name}]
         out: Json = {"type": kinds_of}
         if special:
-            out["allOf"] = [{"if": {"type": name}, "then": schema} for name, schema in special]
+            out["x-by-type"] = dict(special)
         return out
 
     def _by_json_type(self, members: list[Any]) -> dict[str, Json]:
@@ -157,17 +158,12 @@ class Writer:
         key, rows = groups
         if len(rows) == 1:
             return self.object_ref(next(iter(rows.values())))
-        refs: dict[str, list[str | None]] = {}
-        for value, members in rows.items():
-            refs.setdefault(json.dumps(self.object_ref(members)), []).append(value)
         values = [value for value in rows if value is not None]
-        chain: list[Json] = []
-        for ref, own in refs.items():
-            test = {"properties": {key: {"enum": own}}}  # holds where the key is absent, so that a default needs no more
-            chain.append({"if": test if None in own else {"required": [key], **test}, "then": json.loads(ref)})
+        mapping = {value or "": self.object_ref(members)["$ref"] for value, members in rows.items()}
+        out: Json = {"type": "object", "discriminator": {"propertyName": key, "mapping": mapping}}
         if None in rows:  # the key may be left out, or null
-            return {"type": "object", "properties": {key: {"enum": [*values, None]}}, "allOf": chain}
-        return {"type": "object", "required": [key], "properties": {key: {"enum": values}}, "allOf": chain}
+            return {**out, "properties": {key: {"enum": [*values, None]}}}
+        return {**out, "required": [key], "properties": {key: {"enum": values}}}
 
     def _value_of(self, mapping: Any) -> Json:
         return self.schema(get_args(mapping)[1:]) if get_args(mapping) else {}
@@ -270,10 +266,7 @@ class GeminiWriter(Writer):
         if kind is bytes:
             return {"type": "string", "pattern": "^[A-Za-z0-9+/_-]*={0,2}$", "contentEncoding": "base64"}
         if kind in (int, float):
-            return {
-                "type": [SCALARS[kind], "string"],
-                "allOf": [{"if": {"type": "string"}, "then": {"pattern": r"^-?\d+(\.\d+)?$"}}],
-            }
+            return {"type": [SCALARS[kind], "string"], "pattern": r"^-?\d+(\.\d+)?$"}
         return super().scalar(kind)
 
     def enum(self, kind: type[enum.Enum]) -> Json:

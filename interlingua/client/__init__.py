@@ -116,6 +116,7 @@ class Client:
         added here. `deadline`: loop.time() when everything ends, the body's reading too.
 
         Raises UpstreamUnreachable, UpstreamBroken, UpstreamGarbage, UpstreamTimeout; InvalidRequest for a bad target.
+        What happens after the head is raised by the reply, however the bytes were cut.
         """
         pool = self._pools.get(origin) or self._open_pool(origin)
         head = _request_line(method, pool.prefix + target) + pool.fixed + headers
@@ -138,9 +139,9 @@ class Client:
             except BaseException:
                 reply.close()
                 raise
-            if reply.error is None:
+            if reply.head:
                 return reply
-            if not (again and reply.stale):
+            if reply.error is not None and not (again and reply.stale):
                 raise reply.error
             again = False
             connection = await self._acquire(pool, timeouts, end)

@@ -5,6 +5,7 @@ httptools does the framing; here are the limits and what can go wrong. Every err
 """
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine
 from math import inf
@@ -51,7 +52,7 @@ class Reply:
 
     def __init__(self, connection: "Connection") -> None:
         self.status = 0
-        self.head = b""
+        self.head = b""  # set: it has arrived
         self._headers: dict[str, str] | None = None
         self.connection: Connection | None = connection  # until the body has arrived
         self.rest = b""  # body not yet read, once there is no connection any more
@@ -334,6 +335,8 @@ class Connection(asyncio.Protocol):
         except (HttpParserError, HttpParserUpgrade):
             self.keep = False
             if self.phase != _DONE:
+                if in_head and self.phase == _BODY and not self._take_head(reply):
+                    return
                 self.fail(UpstreamGarbage(f"{self.pool.origin} answered with something that is not HTTP"))
                 return
         if in_head and not self._take_head(reply):
@@ -373,14 +376,15 @@ class Connection(asyncio.Protocol):
         if end > most:
             self.fail(UpstreamGarbage(f"{self.pool.origin} sent a head of more than {most} bytes"))
             return False
-        reply.head = head = head[:end]
-        self.patience = self.idle_patience
+        head = head[:end]
         if b"\r\ncontent-encoding:" in head.lower() and (self.phase == _BODY or self.chunks):
-            return self._take_encoding(reply)
+            if not self._take_encoding(reply, headers_of(head)["content-encoding"].lower()):
+                return False
+        reply.head = head
+        self.patience = self.idle_patience
         return True
 
-    def _take_encoding(self, reply: Reply) -> bool:
-        encoding = headers_of(reply.head)["content-encoding"].lower()
+    def _take_encoding(self, reply: Reply, encoding: str) -> bool:
         if encoding in ("gzip", "x-gzip", "deflate"):
             reply.inflater = Inflater(encoding != "deflate")
         elif encoding not in ("", "identity"):
@@ -398,7 +402,7 @@ class Connection(asyncio.Protocol):
         if reply is None:
             self.closed = True
             self.pool.forget(self)
-        elif self.phase == _BODY and self._ends_by_closing(reply):
+        elif self.phase == _BODY and self._ends_by_closing(reply) and self._said_goodbye():
             self.phase = _DONE
             self._finish(reply)
         else:
@@ -411,6 +415,14 @@ class Connection(asyncio.Protocol):
         if coding is not None:
             return coding.lower().rpartition(",")[2].strip(" \t") != "chunked"
         return "content-length" not in headers
+
+    def _said_goodbye(self) -> bool:
+        """TLS ends by a word of its own, which nobody else can say; asyncio's own loop tells the end of TCP just alike."""
+        tls: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object")
+        try:
+            return tls is None or tls.read(1) == b""
+        except ssl.SSLError:
+            return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True

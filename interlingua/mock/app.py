@@ -39,15 +39,16 @@ class Connection:
         self._receive = receive
         self._send = send
         self._leaving: asyncio.Future[Any] | None = None
-        self.broken = False  # by us
+        self.broken = False  # before the answer, or by us
 
     async def body(self) -> bytes | None:
-        """The whole body; None if it is larger than the limit or the client left."""
+        """The whole body; None if it is larger than the limit, or the client left."""
         parts: list[bytes] = []
         size = 0
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
+                self.broken = True
                 return None
             parts.append(message.get("body", b""))
             size += len(parts[-1])
@@ -109,6 +110,8 @@ class MockApp:
             return await _lifespan(receive, send)
         connection = Connection(scope, receive, send)
         body = await connection.body()
+        if body is None and connection.broken:
+            return
         if body is None:
             reply = Reply(b"The body is too large.\n", 413, content_type=_PLAIN)
             return await deliver_reply(connection, reply, Entry(0, "", "", "", {}, {}, None))

@@ -73,7 +73,23 @@ def _validator(name: str, definition: str | None) -> Any:
     schema = document(name)
     if definition:
         schema = {**schema, "$ref": f"#/$defs/{definition}"}
-    return import_module("jsonschema").Draft202012Validator(schema)
+    validators = import_module("jsonschema.validators")
+    ours = {"discriminator": _discriminator, "x-by-type": _by_type}
+    return validators.extend(validators.Draft202012Validator, ours)(schema)
+
+
+def _discriminator(validator: Any, rule: Json, instance: Any, _: Json) -> Iterator[Any]:
+    """OpenAPI's keyword: the value of one field names the schema. The empty name is for a field left out, or null."""
+    if isinstance(instance, dict):
+        value = cast(Json, instance).get(rule["propertyName"]) or ""
+        if isinstance(value, str) and (ref := rule["mapping"].get(value)):
+            yield from validator.descend(instance, {"$ref": ref})
+
+
+def _by_type(validator: Any, rule: Json, instance: Any, _: Json) -> Iterator[Any]:
+    """The schema for the JSON type that the value has."""
+    if schema := rule.get(json_type(instance)):
+        yield from validator.descend(instance, schema)
 
 
 def violation(name: str, body: Json, definition: str | None = None) -> Violation | None:

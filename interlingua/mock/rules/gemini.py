@@ -85,8 +85,8 @@ def check(body: Json, model: str, options: Options) -> None:
         raise bad("* GenerateContentRequest.contents: contents is not specified", "contents")
     for index, content in enumerate(contents):
         one_content(content, f"contents[{index}]", options)
-    if "systemInstruction" in body:
-        one_content(body["systemInstruction"], "system_instruction", options)
+    if "systemInstruction" in body:  # its role is not looked at
+        one_content({**body["systemInstruction"], "role": "user"}, "system_instruction", options)
     exchange(contents)
     signatures(contents, model)
     tools(body, model)
@@ -109,7 +109,7 @@ def model_known(model: str, options: Options) -> None:
 
 
 def one_content(content: Json, where: str, options: Options) -> None:
-    if content.get("role", "user") not in ("user", "model", "function", "system"):
+    if content.get("role", "user") not in ("user", "model"):
         raise bad("Please use a valid role: user, model.", f"{where}.role")
     parts: list[Json] = content.get("parts") or []
     if not parts:

@@ -1,6 +1,7 @@
 """What Anthropic calls things, for loss reports, and the version of its API that a body needs."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from interlingua.ir import Json, Request, ToolCall, ToolResult
@@ -79,3 +80,10 @@ def _needs_before(message: Any) -> bool:
         if block.get("type") == "document" if assistant else block.get("type") == "text" and block.get("citations"):
             return True
     return False
+
+
+def request_headers(body: Json, own: Mapping[bytes, bytes]) -> bytes:
+    """The API version that takes this body, or the client's own; its betas go along."""
+    version = own.get(b"anthropic-version") or api_version(body).encode()
+    beta = own.get(b"anthropic-beta")
+    return b"anthropic-version: %b\r\n" % version + (b"anthropic-beta: %b\r\n" % beta if beta else b"")

@@ -45,7 +45,7 @@ _EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 _MODES: Final = {"auto": "auto", "any": "required", "tool": "named", "none": "none"}
 _CHOICES: Final = {mode: word for word, mode in _MODES.items()}
 _INSIDE: Final = ("metadata", "output_config", "thinking", "tool_choice")  # objects whose unknown keys are extras
-_IDLE: Final = ("stop_sequences", "tools", "stream")  # where empty or false says nothing
+_IDLE: Final = ("stop_sequences", "tools", "stream")  # where empty or false says nothing, and is given back all the same
 _DEFAULT_MAX: Final = 8_192  # tokens, for a model whose limit is not known; Anthropic wants a number
 
 # Reading
@@ -54,24 +54,27 @@ _DEFAULT_MAX: Final = 8_192  # tokens, for a model whose limit is not known; Ant
 def parse_request(body: Json, model: str | None = None, stream: bool | None = None) -> Request:
     name = body.pop("model", None)
     request = Request(model=model or text(name if name is not None else need({}, "model", "model"), "model"), messages=[])
-    spelled: Json = {"~own": True}
-    request.extras = {NAME: spelled}
+    request.extras = {NAME: {"~own": True}}
     system = body.pop("system", None)
     if system is not None:
         request.messages.append(_parse_system(system))
     messages = array(need(body, "messages", "messages"), "messages")
     request.messages += [_parse_message(item, f"messages[{i}]") for i, item in enumerate(messages)]
+    rest: Json = {}
+    idle: Json = {}
     for key, value in body.items():
         if value is None:
             continue
         if not value and key in _IDLE:
-            spelled.setdefault("~said", {})[key] = value  # says nothing, but is given back
+            idle[key] = value
         elif (scalar := _SCALARS.get(key)) is not None:
             setattr(request, key, scalar(value, key))
         elif (reader := _FIELDS.get(key)) is not None:
             reader(request, value)
         else:
-            spelled[key] = value
+            rest[key] = value
+    if rest or idle:
+        keep(request, NAME, {**rest, "~idle": idle or None})
     if stream is not None:
         request.stream = stream
     return request
@@ -264,7 +267,7 @@ def _give_back(request: Request, out: Json, lose: Lose) -> None:
                 lose(key, "dropped", f"no {field} is sent")
         elif key[:1] != "~":
             out[key] = value
-    for key, value in mine.get("~said", {}).items():
+    for key, value in mine.get("~idle", {}).items():
         out.setdefault(key, value)
 
 

@@ -48,7 +48,20 @@ from interlingua.protocols.anthropic.response import (
     sealed_thinking,
     take_finish,
 )
-from interlingua.protocols.wire import as_array, as_obj, as_text, decode_json, encode_json, foreign, integer, keep, merge, obj
+from interlingua.protocols.wire import (
+    as_array,
+    as_obj,
+    as_text,
+    decode_json,
+    encode_json,
+    foreign,
+    integer,
+    keep,
+    keep_in,
+    merge,
+    obj,
+    text,
+)
 
 _TEXTS: Final = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 _KINDS: Final[dict[str, type[AnyPart]]] = {"text_delta": Text, "thinking_delta": Thinking, "input_json_delta": ToolCall}
@@ -57,11 +70,12 @@ _KINDS: Final[dict[str, type[AnyPart]]] = {"text_delta": Text, "thinking_delta":
 class _Block:
     """A block under way: its part, and what was held back of it."""
 
-    __slots__ = ("held", "index", "part", "words")
+    __slots__ = ("extras", "held", "index", "part", "words")
 
-    def __init__(self, part: AnyPart, index: int | None) -> None:
+    def __init__(self, part: AnyPart, extras: Json | None = None) -> None:
         self.part = part
-        self.index = index  # of the part; None while its start is held back
+        self.extras: Json = extras or {}  # of the event that began it
+        self.index: int | None = None  # of the part; None while its start is held back
         self.held = ""  # arguments told whole with the start, should no delta come
         self.words: list[str] = []  # of an opaque block's input
 
@@ -87,7 +101,7 @@ class Parser:
             if (kind := d.get("type") or frame.event) == "content_block_delta":
                 self._delta(d, events)
             else:
-                self._event(kind, d, events)
+                self._event(text(kind, "type"), d, events)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, InterlinguaError) as error:
             raise UpstreamGarbage(f"The provider's stream holds what is no event of a message: {error}") from None
         return events
@@ -98,7 +112,7 @@ class Parser:
         self._done = True
         return [Failure(status=502, kind="bad_gateway", message="The provider's stream ended before its answer did.")]
 
-    def _event(self, kind: Any, d: Json, events: list[AnyEvent]) -> None:
+    def _event(self, kind: str, d: Json, events: list[AnyEvent]) -> None:
         match kind:
             case "content_block_start":
                 self._block_start(d, events)
@@ -178,10 +192,10 @@ class Parser:
         if isinstance(part, Signature):
             self._pending = part
             return
-        block = _Block(part, None)
+        block = _Block(part, {key: value for key, value in d.items() if key not in ("type", "index", "content_block")})
         match part:
-            case Thinking() if NAME in part.extras:
-                part.extras = _without(part.extras[NAME], "~unsigned")  # its signature is yet to come
+            case (Thinking() | Text()) if NAME in part.extras:
+                part.extras = _without_notes(part.extras[NAME])  # its signature, its citations are yet to come
             case ToolCall():
                 block.held, part.arguments = part.arguments, ""
             case _:
@@ -196,11 +210,14 @@ class Parser:
             part.signature, self._pending = part.signature or self._pending, None
         block.index = self._count
         self._count += 1
-        events.append(PartStart(index=block.index, part=part))
+        event = PartStart(index=block.index, part=part)
+        if block.extras:
+            keep(event, NAME, block.extras)
+        events.append(event)
 
     def _part(self, part: AnyPart, events: list[AnyEvent]) -> None:
         """A whole part."""
-        block = _Block(part, None)
+        block = _Block(part)
         self._open(block, events)
         events.append(PartEnd(index=self._count - 1))
 
@@ -251,7 +268,7 @@ class Parser:
                 self._unknown(d, block, events)
             return
         if kind in _TEXTS:
-            self._words(place, kind, delta, block, events)
+            self._words(place, kind, d, delta, block, events)
         elif kind == "signature_delta" and block is not None and isinstance(part, Thinking):
             self._signature(as_text(delta.get("signature")) or "", place, block, events)
         elif kind == "citations_delta" and block is not None and isinstance(part, Text):
@@ -260,17 +277,17 @@ class Parser:
         else:
             self._unknown(d, block, events)
 
-    def _words(self, place: int, kind: str, delta: Json, block: _Block | None, events: list[AnyEvent]) -> None:
+    def _words(self, place: int, kind: str, d: Json, delta: Json, block: _Block | None, events: list[AnyEvent]) -> None:
         words = delta.pop(_TEXTS[kind], None)
         if type(words) is not str:
             raise UpstreamGarbage(f"a {kind} without its text")
         if block is None or not isinstance(block.part, _KINDS[kind]):  # never started, or of another kind
             if kind == "input_json_delta":
-                self._unknown({"type": "content_block_delta", "index": place, "delta": delta}, None, events)
+                self._unknown(d, None, events)
                 return
             if block is not None:
                 self._block_stop(place, events)
-            block = self._blocks[place] = _Block(Text() if kind == "text_delta" else Thinking(), None)
+            block = self._blocks[place] = _Block(Text() if kind == "text_delta" else Thinking())
         if not words:
             return
         if block.index is None:
@@ -278,7 +295,9 @@ class Parser:
         block.held = ""
         event = PartDelta(index=self._index(block), text=words)
         del delta["type"]
-        keep(event, NAME, delta)
+        if delta or len(d) > 3:
+            keep(event, NAME, delta)
+            keep_in(event, NAME, "event", {key: value for key, value in d.items() if key not in ("type", "index", "delta")})
         events.append(event)
 
     def _signature(self, value: str, place: int, block: _Block, events: list[AnyEvent]) -> None:
@@ -310,8 +329,8 @@ def _place(d: Json) -> int:
     return integer(d.get("index"), "index")
 
 
-def _without(mine: Json, key: str) -> dict[str, Json]:
-    rest = {name: value for name, value in mine.items() if name != key}
+def _without_notes(mine: Json) -> dict[str, Json]:
+    rest = {name: value for name, value in mine.items() if name[:1] != "~"}
     return {NAME: rest} if rest else {}
 
 
@@ -428,8 +447,12 @@ class Formatter:
         elif self._open is not None and event.index == self._open.index:
             self._close(out)
             self._next_waiting(out)
-        elif isinstance(event, PartDelta) and event.signature is not None:
-            self._late(event.signature, f"response.choices[0].parts[{event.index}].signature", out)
+        elif isinstance(event, PartDelta):
+            path = f"response.choices[0].parts[{event.index}]"
+            if event.text or event.citation is not None:
+                self._lose(path, "dropped", "it came after its block was closed")
+            if event.signature is not None:
+                self._late(event.signature, f"{path}.signature", out)
 
     def _next_waiting(self, out: list[Out]) -> None:
         """Shows the parts that waited, up to one that has not ended yet."""
@@ -454,6 +477,7 @@ class Formatter:
         part = msgspec.structs.replace(event.part)
         path = f"response.choices[0].parts[{event.index}]"
         shown = self._open = _Shown(part, event.index, path)
+        shown.extras = event.extras.get(NAME, {})
         match part:
             case Text():
                 if part.refusal:
@@ -511,8 +535,13 @@ class Formatter:
             case _:
                 shown.words.append(event.text)
                 return
-        delta |= {key: value for key, value in event.extras.get(NAME, {}).items() if key[0] != "~"}
-        out.append(_out("content_block_delta", index=shown.wire, delta=delta))
+        said: Json = {"type": "content_block_delta", "index": shown.wire, "delta": delta}
+        for key, value in event.extras.get(NAME, {}).items():
+            if key.startswith("event."):
+                said[key.removeprefix("event.")] = value
+            elif key[:1] != "~":
+                delta[key] = value
+        out.append(Out(said, "content_block_delta"))
 
     def _show_text(self, part: Text, shown: "_Shown", out: list[Out]) -> None:
         """Begins a block of text, which waits for its first word: an empty one could not be sent back."""
@@ -559,9 +588,10 @@ class Formatter:
 
     def _close_thinking(self, part: Thinking, shown: "_Shown", out: list[Out]) -> None:
         part.text = "".join(shown.words)
-        block = thinking_block(part) or sealed_thinking(part)
+        native = thinking_block(part)
+        block = sealed_thinking(part) if native is None else native
         if block["type"] == "redacted_thinking":
-            self._whole(block, out)
+            self._whole(merge(block, part, NAME) if native else block, out)
         elif block.get("signature"):
             delta: Json = {"type": "signature_delta", "signature": block["signature"]}
             out.append(_out("content_block_delta", index=shown.wire, delta=delta))
@@ -578,7 +608,7 @@ class Formatter:
         if shown.part.extras:
             merge(block, shown.part, NAME)
         self._next += 1
-        out.append(_out("content_block_start", index=shown.wire, content_block=block))
+        out.append(_out("content_block_start", **{"index": shown.wire, "content_block": block, **shown.extras}))
 
     def _whole(self, block: Json, out: list[Out]) -> None:
         """A block told at once; a thinking block's signature comes in its delta, where the SDKs look for it."""
@@ -610,7 +640,7 @@ class Formatter:
 class _Shown:
     """The part being shown, and the index its block has on the wire once it has begun."""
 
-    __slots__ = ("index", "logprobs", "part", "path", "signed", "wire", "words")
+    __slots__ = ("extras", "index", "logprobs", "part", "path", "signed", "wire", "words")
 
     def __init__(self, part: AnyPart, index: int, path: str) -> None:
         self.part, self.index, self.path = part, index, path
@@ -618,10 +648,11 @@ class _Shown:
         self.words: list[str] = []
         self.signed: Signature | None = None  # told by a carrier before the block
         self.logprobs = False
+        self.extras: Json = {}  # of the event that began it
 
 
 _TEXT: Final = b'{"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%b}}'
 
 
-def _out(kind: str, **fields: Any) -> Out:
+def _out(kind: str, /, **fields: Any) -> Out:
     return Out({"type": kind, **fields}, kind)

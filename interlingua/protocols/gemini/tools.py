@@ -117,32 +117,35 @@ def format_tool_config(request: Request, lose: Lose) -> Json | None:
     choice = request.tool_choice or ToolChoice()
     functions = any(isinstance(tool, Function) for tool in request.tools)
     own = note(request, NAME, "~mode")
-    if choice.parallel is False:
-        lose("tool_choice.parallel", "dropped", "Gemini cannot be kept from calling several at once")
+    if choice.parallel is not None:
+        why = "may always call several" if choice.parallel else "cannot be kept from calling several"
+        lose("tool_choice.parallel", "dropped", f"Gemini {why} at once")
     if not functions and not own:
-        if choice.mode is not None and choice.mode != "none":
+        if choice.mode is not None:
             lose("tool_choice", "dropped", "there are no functions to choose from")
         return None
-    mode = own or _mode(choice, request, lose)
+    mode = _mode(choice, request, lose)
+    if own or mode is None:
+        mode = own
     if mode is None:
         return None
     calling: Json = {"mode": mode}
     if choice.names and choice.mode != "none":
         calling["allowedFunctionNames"] = choice.names[:1] if choice.mode == "named" else choice.names
+    elif mode == "VALIDATED" and choice.mode == "auto" and not own:  # auto was said: any of them, by name
+        calling["allowedFunctionNames"] = [tool.name for tool in request.tools if isinstance(tool, Function)]
     return {"functionCallingConfig": calling}
 
 
 def _mode(choice: ToolChoice, request: Request, lose: Lose) -> str | None:
-    if choice.mode == "required" or choice.mode == "named":
-        return "ANY"
-    if choice.mode == "none":
-        return "NONE"
+    """auto with names is VALIDATED: of the modes that leave the choice to the model, the one that takes names."""
     said = [(k, tool.strict) for k, tool in enumerate(request.tools) if isinstance(tool, Function)]
-    if any(strict for _, strict in said):
-        for k, strict in said:
-            if not strict:
-                lose(f"tools[{k}].strict", "changed", "Gemini is strict with all functions or with none")
+    modes = {"required": "ANY", "named": "ANY", "none": "NONE", "auto": "VALIDATED" if choice.names else "AUTO", None: None}
+    mode = modes[choice.mode]
+    if mode in (None, "AUTO") and said and all(strict for _, strict in said):
         return "VALIDATED"
-    if choice.names:
-        return "VALIDATED"  # of the modes that leave the choice to the model, the one that takes names
-    return None if choice.mode is None else "AUTO"
+    for k, strict in said:
+        if strict is not None:
+            held = mode in ("ANY", "VALIDATED")
+            lose(f"tools[{k}].strict", "dropped", f"{mode} is strict with all" if held else "Gemini is strict with all or none")
+    return mode

@@ -255,13 +255,18 @@ class Turns:
             self.system = {"parts": parts}
         if message.extras:
             foreign(message, NAME, path, self._lose)
-            if self.system is not None:
-                merge(self.system, message, NAME)
+            self._bear(message, path)
         if mine and self.system is not None:
             if (role := note(message, NAME, "~role")) is not None:
                 self.system["role"] = role
             if note(message, NAME, "~parts") and not parts:
                 del self.system["parts"]
+
+    def _bear(self, message: Message, path: str) -> None:
+        """The instruction's own extras; of two that say the same thing the first counts."""
+        for key, value in message.extras.get(NAME, {}).items():
+            if key[:1] != "~" and (self.system is None or self.system.setdefault(key, value) is not value):
+                self._lose(f"{path}.{key}", "dropped", "there is one instruction, and it says otherwise, or none")
 
     def _instruction(self, part: AnyPart, path: str) -> Json | None:
         if isinstance(part, Text) or self._own:
@@ -277,7 +282,7 @@ class Turns:
             self._turn(role).items.append((_LAST, {"text": part.text}))
             return
         path = f"messages[{i}]"
-        turn = self._turn(role)
+        turn = self._turn(role, apart=any(key[:1] != "~" for key in message.extras.get(NAME, ())))
         before = len(turn.items)
         trailing: list[Json] = []
         for j, part in enumerate(message.parts):
@@ -294,8 +299,9 @@ class Turns:
         turn.items += [(_LAST, part) for part in trailing]
         self._close(turn, message, path, len(turn.items) > before)
 
-    def _turn(self, role: str) -> _Turn:
-        if self._own or not self._turns or self._turns[-1].role != role:
+    def _turn(self, role: str, apart: bool = False) -> _Turn:
+        """The content to write to: turns of one role are joined, but for one that bears extras of its own."""
+        if self._own or apart or not self._turns or self._turns[-1].role != role:
             self._turns.append(_Turn(role, {"role": role}))
         return self._turns[-1]
 
