@@ -43,7 +43,7 @@ def serve(config: Config, *, found: Sequence[str] = ()) -> int:
     workers = config.server.processes
     if workers > 1:
         return _serve_many(config, listener, workers)
-    Connection.max_head = config.server.max_head
+    Connection.max_head, Connection.max_body = config.server.max_head, config.server.max_body
     server = Server(_uvicorn(config, build(config)), listener)
     server.run(sockets=[listener])
     return 0
@@ -54,7 +54,7 @@ def worker() -> Gateway:
     overrides = msgspec.json.decode(os.environ[_OVERRIDES], type=Overrides)
     source = os.environ[_SOURCE]
     config = configuration.find(source or None, os.environ, overrides)
-    Connection.max_head = config.server.max_head
+    Connection.max_head, Connection.max_body = config.server.max_head, config.server.max_body
     _log_to_stderr(config)
     _settle()
     return build(config, os.environ[_SHARED])
@@ -103,6 +103,7 @@ def _uvicorn(config: Config, app: Gateway | str) -> uvicorn.Config:
         lifespan="on",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         date_header=False,
         backlog=2048,

@@ -1,65 +1,322 @@
-"""A client's connection: uvicorn's, with limits on the head, errors in the client's own shape, and word of its leaving.
+"""A client's connection: HTTP/1.1 to ASGI as cheaply as it can be done, for uvicorn's server (`http=Connection`).
 
-The application finds it in `scope["connection"]`. Where another ASGI server runs the application it is absent, and
-the application watches `receive` instead.
+The application is called when a request's body is whole, so nothing half-read is ever worked on; a head, a body or a
+pause over its limit is refused here, in the client's own shape. One write an answer, one timer for all connections.
+A client that leaves cancels the task that works for it; `left` in `scope["connection"]` tells the application so.
 """
 
-from asyncio import Transport
-from collections.abc import Callable
-from typing import Any, ClassVar, cast
+import asyncio
+from collections import deque
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, cast
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
-from interlingua.errors import GatewayError, HeadTooLarge, InvalidRequest
+from interlingua.errors import GatewayError, HeadTooLarge, InvalidRequest, TooLarge
 from interlingua.protocols.registry import PROTOCOLS
 from interlingua.protocols.wire import encode_json
 from interlingua.routes import protocol_of
 
+_STATUS: Final = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_TICK: Final = 5.0  # seconds between looks at the clock
+_QUEUED: Final = 16  # pipelined requests, past which no more is read
 
-class Connection(HttpToolsProtocol):
+Message = dict[str, Any]
+
+
+class Request:
+    """One request being read, then answered: the `receive` and `send` of its ASGI call."""
+
+    __slots__ = ("body", "chunked", "connection", "head", "keep_alive", "method", "scope", "sent", "size")
+
+    def __init__(self, connection: "Connection") -> None:
+        self.connection = connection
+        self.body: list[bytes] = []
+        self.size = 0
+        self.keep_alive = True
+        self.method = "GET"
+        self.scope: Message = {}
+        self.head: Message | None = None  # http.response.start, held until the first body goes with it
+        self.chunked = False
+        self.sent = False  # the head is out
+
+    async def receive(self) -> Message:
+        body, self.body = self.body, []
+        return {"type": "http.request", "body": body[0] if len(body) == 1 else b"".join(body), "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        connection = self.connection
+        if connection.paused is not None:
+            await connection.paused
+        if connection.left:
+            return
+        if message["type"] == "http.response.start":
+            self.head = message
+            return
+        body: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        pieces = [] if self.sent else self._open(body, more)
+        if self.method != "HEAD":
+            if self.chunked:
+                if body:
+                    pieces += (b"%x\r\n" % len(body), body, b"\r\n")
+                if not more:
+                    pieces.append(b"0\r\n\r\n")
+            else:
+                pieces.append(body)
+        connection.write(b"".join(pieces))
+        if not more:
+            connection.answered(self)
+
+    def _open(self, body: bytes, more: bool) -> list[bytes]:
+        head = cast(Message, self.head)
+        self.sent = True
+        pieces = [_STATUS[head["status"]]]
+        measured = False
+        for name, value in head["headers"]:
+            pieces += (name, b": ", value, b"\r\n")
+            if name == b"content-length":
+                measured = True
+            elif name == b"connection":
+                self.keep_alive = False
+        if not more and not measured:
+            pieces.append(b"content-length: %d\r\n" % len(body))
+        if more:
+            self.chunked = self.scope["http_version"] == "1.1"
+            self.keep_alive = self.keep_alive and self.chunked
+            pieces.append(b"transfer-encoding: chunked\r\n" if self.chunked else b"")
+        if not self.keep_alive:
+            pieces.append(b"connection: close\r\n")
+        pieces.append(b"\r\n")
+        return pieces
+
+
+class Connection(asyncio.Protocol):
+    """Limits are of the class, since uvicorn makes the instances: bytes, bytes, seconds, seconds."""
+
     max_head: ClassVar[int] = 64 * 1024
+    max_body: ClassVar[int] = 64 * 1024 * 1024
+    slow: ClassVar[float] = 60.0  # between two pieces of one request
+    idle: ClassVar[float] = 75.0  # between two requests
+    sweeping: ClassVar[asyncio.TimerHandle | None] = None
+    everyone: ClassVar[set["Connection"]] = set()
 
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.leave: Callable[[], object] | None = None
-        self._head = 0
+    def __init__(
+        self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        self._app = cast(Any, config).loaded_app
+        self._state = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._parser = HttpRequestParser(self)
+        self._transport = cast(asyncio.Transport, None)
+        self._reading: Request | None = None  # the request that bytes belong to
+        self._answering: Request | None = None
+        self._queue: deque[Request] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._head = 0  # bytes of the head so far; -1: it is complete
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._deaf = False  # refused: what still comes is thrown away
+        self._since = 0  # ticks without a byte
+        self.paused: asyncio.Future[None] | None = None
+        self.left = False
 
-    def data_received(self, data: bytes) -> None:
-        if self._head >= 0:
-            self._head += len(data)
-            super().data_received(data)
-            if self._head > self.max_head and not self.transport.is_closing():
-                self._refuse(HeadTooLarge(f"The request's head is larger than {self.max_head} bytes."))
-        else:
-            super().data_received(data)
+    # Transport
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        cast(dict[str, Any], self.scope)["connection"] = self
-
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        self._head = -1
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._head = 0
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._state.connections.add(cast(Any, self))
+        everyone = Connection.everyone
+        everyone.add(self)
+        if Connection.sweeping is None:
+            Connection.sweeping = self._loop.call_later(_TICK, _sweep, self._loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self.leave is not None:
-            self.leave()
+        self.left = True
+        self._state.connections.discard(cast(Any, self))
+        Connection.everyone.discard(self)
+        self._queue.clear()
+        if self._task is not None:
+            self._task.cancel()
+        self.resume_writing()
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(InvalidRequest("This is not a well-formed HTTP/1.1 request."))
+    def pause_writing(self) -> None:
+        self.paused = self._loop.create_future()
 
-    def _refuse(self, error: GatewayError) -> None:
+    def resume_writing(self) -> None:
+        if self.paused is not None and not self.paused.done():
+            self.paused.set_result(None)
+        self.paused = None
+
+    def eof_received(self) -> bool:
+        """A client that ends in the middle of its request is told so; one that waits for an answer has left."""
+        if self._deaf or self._answering is not None or (self._reading is None and self._head == 0):
+            return False
+        self.refuse(InvalidRequest("The request ended before its body did."))
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        self._since = 0
+        if self._deaf:
+            return
+        if self._head >= 0:
+            self._head += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            if self._answering is not None:
+                self._answering.keep_alive = False  # we stay with HTTP/1.1; what follows is not for us
+            self._deaf = True
+        except HttpParserError:
+            self.refuse(InvalidRequest("This is not a well-formed HTTP/1.1 request."))
+        else:
+            if self._head > self.max_head and not self._deaf:
+                self.refuse(HeadTooLarge(f"The request's head is larger than {self.max_head} bytes."))
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    # Parser
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._headers = []
+        self._reading = Request(self)
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        if self._deaf or (request := self._reading) is None:
+            return
+        if self._head > self.max_head and sum(len(n) + len(v) + 4 for n, v in self._headers) + len(self._url) > self.max_head:
+            self.refuse(HeadTooLarge(f"The request's head is larger than {self.max_head} bytes."))
+            return
+        self._head = -1
+        parser = self._parser
+        url = parse_url(self._url)
+        path = (url.path or b"/").decode("latin-1")
+        version = parser.get_http_version()
+        request.method = method = parser.get_method().decode("latin-1")
+        request.keep_alive = parser.should_keep_alive() and version != "1.0"
+        request.scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "method": method,
+            "scheme": "http",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+            "headers": self._headers,
+            "connection": self,
+        }
+        self._look_at_length(dict(self._headers))
+
+    def _look_at_length(self, headers: dict[bytes, bytes]) -> None:
+        length = headers.get(b"content-length", b"")
+        if len(length) > 7 and int(length) > self.max_body:
+            self.refuse(TooLarge(f"The request's body is larger than {self.max_body} bytes."))
+        elif headers.get(b"expect", b"").lower() == b"100-continue":
+            self.write(_CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        request = self._reading
+        if self._deaf or request is None:
+            return
+        request.size += len(body)
+        if request.size > self.max_body:
+            self.refuse(TooLarge(f"The request's body is larger than {self.max_body} bytes."))
+        else:
+            request.body.append(body)
+
+    def on_message_complete(self) -> None:
+        request, self._reading, self._head = self._reading, None, 0
+        if self._deaf or request is None:
+            return
+        if self._answering is None:
+            self._answer(request)
+        else:
+            self._queue.append(request)
+            if len(self._queue) >= _QUEUED:
+                self._transport.pause_reading()
+
+    # Answers
+
+    def _answer(self, request: Request) -> None:
+        self._answering = request
+        self._task = task = self._loop.create_task(self._run(request))
+        self._state.tasks.add(task)
+
+    async def _run(self, request: Request) -> None:
+        try:
+            await self._app(request.scope, request.receive, request.send)
+        finally:
+            self._state.tasks.discard(cast(Any, asyncio.current_task()))
+            if self._answering is request and not self.left:  # the application gave up in the middle of its answer
+                self._transport.abort()
+
+    def answered(self, request: Request) -> None:
+        self._answering = None
+        self._task = None
+        self._state.total_requests += 1
+        if not request.keep_alive or self._deaf:
+            self._hang_up()
+        elif self._queue:
+            self._answer(self._queue.popleft())
+            if len(self._queue) == _QUEUED - 1:
+                self._transport.resume_reading()
+
+    def refuse(self, error: GatewayError) -> None:
         """Ends the connection with an error that no application has seen the request of."""
-        headers = dict(self.headers or [])
-        url = (self.url or b"").decode("latin-1").partition("?")[0]
-        status, body = PROTOCOLS[protocol_of(url, headers)].format_error(error.failure)
+        if self._deaf or self._answering is not None:  # its answer cannot be interrupted by another
+            self._deaf = True
+            return
+        path = self._url.decode("latin-1").partition("?")[0]
+        status, body = PROTOCOLS[protocol_of(path, dict(self._headers))].format_error(error.failure)
         data = encode_json(body)
-        reason = {400: "Bad Request", 431: "Request Header Fields Too Large"}.get(status, "Error")
-        head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n"
-        self.transport.write(head.encode() + b"connection: close\r\n\r\n" + data)
-        self.transport.close()
+        self.write(
+            _STATUS[status]
+            + b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(data)
+            + data
+        )
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Says that nothing more comes, and reads on for a moment: a reset would take the answer away with it."""
+        self._deaf = True
+        self._since = 0
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._loop.call_later(1.0, self._transport.close)
+
+    def shutdown(self) -> None:
+        """uvicorn's word that the server is ending."""
+        if self._answering is None:
+            self._transport.close()
+        else:
+            self._answering.keep_alive = False
+
+    def tick(self) -> None:
+        if self._answering is not None:
+            return
+        self._since += 1
+        under_way = self._reading is not None or self._head != 0
+        if under_way and self._since * _TICK >= self.slow:
+            self.refuse(InvalidRequest("The rest of the request did not arrive in time."))
+        elif not under_way and self._since * _TICK >= self.idle:
+            self._transport.close()
+
+
+def _sweep(loop: asyncio.AbstractEventLoop) -> None:
+    for connection in list(Connection.everyone):
+        connection.tick()
+    Connection.sweeping = loop.call_later(_TICK, _sweep, loop) if Connection.everyone else None

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import aclosing
+from functools import lru_cache
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -31,6 +32,7 @@ from interlingua.protocols import Protocol
 from interlingua.protocols.registry import PROTOCOLS
 from interlingua.protocols.wire import decode_json, encode_json
 from interlingua.routes import Door, find, protocol_of
+from interlingua.routing import Decision
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -70,7 +72,6 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_left",
         "call",
         "core",
         "door",
@@ -99,10 +100,8 @@ class Exchange:
         self.started = False  # the head of the answer is out
         self.usage: Usage | None = None
         self.meter: Meter | None = None
-        self._left = False
 
     async def run(self) -> None:
-        task = self._watch()
         began = time.perf_counter()
         status = 500
         try:
@@ -116,29 +115,14 @@ class Exchange:
         except Exception as error:
             status = await self._fail(_unexpected(error, self.id))
         finally:
-            self._unwatch(task)
             if self.call is not None:
                 self._count(status, time.perf_counter() - began)
 
-    # The client's leaving ends the work done for it
-
-    def _watch(self) -> "asyncio.Task[None] | None":
+    @property
+    def _left(self) -> bool:
+        """Whether the client has gone: its Connection cancels this task then."""
         connection = self.scope.get("connection")
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        if connection is None:
-            return None
-        connection.leave = lambda: self._leave(task)
-        return None
-
-    def _leave(self, task: "asyncio.Task[Any]") -> None:
-        self._left = True
-        task.cancel()
-
-    def _unwatch(self, watcher: "asyncio.Task[None] | None") -> None:
-        if (connection := self.scope.get("connection")) is not None:
-            connection.leave = None
-        if watcher is not None:
-            watcher.cancel()
+        return connection is not None and connection.left
 
     # What is asked
 
@@ -215,8 +199,7 @@ class Exchange:
             except TimeoutError:
                 raise InvalidRequest("The request's body did not arrive in full.") from None
             if message["type"] == "http.disconnect":
-                self._left = True
-                raise asyncio.CancelledError
+                raise InvalidRequest("The request ended before its body did.")
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
             if size > limit:
@@ -272,27 +255,18 @@ class Exchange:
 
     async def _tokens(self, door: Door) -> int:
         call, body, estimated = await count_tokens(self.core, self.protocol.NAME, door, await self._body(), self.headers, self.id)
-        headers = self._routed(call)
+        headers = routed(call.decision)
         if estimated:
             headers.append((b"x-interlingua-estimated", b"true"))
         return await self._send_json(200, body, headers)
 
     # Answers
 
-    def _routed(self, call: Call) -> Headers:
-        decision = call.decision
-        assert decision is not None
-        return [
-            (b"x-interlingua-backend", _ascii(decision.backend)),
-            (b"x-interlingua-model", _ascii(decision.model)),
-            (b"x-interlingua-route", decision.route.encode()),
-        ]
-
     def told(self) -> Headers:
         """The headers of a routed answer, its losses among them."""
         call = self.call
         assert call is not None
-        headers = self._routed(call)
+        headers = routed(call.decision)
         if call.losses:
             headers.append((b"x-interlingua-losses", losses_header(call, self.protocol)))
         return headers
@@ -510,6 +484,20 @@ def losses_header(call: Call, protocol: Protocol, since: int = 0) -> bytes:
 def pattern(path: str) -> str:
     """A loss's path as a metric's label: no positions, no depth beyond what a formatter names."""
     return ".".join(name.partition("[")[0][:40] for name in path.split(".")[:4])
+
+
+def routed(decision: Decision | None) -> Headers:
+    """The headers that tell where a call went."""
+    return [] if decision is None else list(_routed(decision.backend, decision.model, decision.route))
+
+
+@lru_cache(maxsize=1024)
+def _routed(backend: str, model: str, route: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"x-interlingua-backend", _ascii(backend)),
+        (b"x-interlingua-model", _ascii(model)),
+        (b"x-interlingua-route", route.encode()),
+    )
 
 
 def _safe(path: str) -> str:

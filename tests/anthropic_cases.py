@@ -185,6 +185,7 @@ RESPONSE: Json = {
     "stop_reason": "tool_use",
     "stop_sequence": None,
     "container": {"id": "c1", "expires_at": "2026-11-22T00:00:00Z"},
+    "context_management": {"applied_edits": []},
     "diagnostics": {"cache_miss_reason": None},
     "usage": USAGE,
 }
@@ -202,7 +203,10 @@ STREAM: list[Json] = [
             "stop_reason": None,
             "stop_sequence": None,
             "diagnostics": {"cache_miss_reason": None},
-            "usage": {**{k: v for k, v in USAGE.items() if k not in ("output_tokens_details", "server_tool_use")}, "output_tokens": 3},
+            "usage": {
+                **{k: v for k, v in USAGE.items() if k not in ("output_tokens_details", "server_tool_use")},
+                "output_tokens": 3,
+            },
         },
     },
     {"type": "ping"},
@@ -243,13 +247,18 @@ STREAM: list[Json] = [
     {"type": "content_block_delta", "index": 5, "delta": {"type": "input_json_delta", "partial_json": '{"city":'}},
     {"type": "content_block_delta", "index": 5, "delta": {"type": "input_json_delta", "partial_json": '"Köln"}'}},
     {"type": "content_block_stop", "index": 5},
-    {"type": "content_block_start", "index": 6, "content_block": {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {}}},
+    {
+        "type": "content_block_start",
+        "index": 6,
+        "content_block": {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {}},
+    },
     {"type": "content_block_stop", "index": 6},
     {"type": "content_block_start", "index": 7, "content_block": {"type": "born_later", "payload": [1]}},
     {"type": "content_block_stop", "index": 7},
     {
         "type": "message_delta",
         "delta": {"stop_reason": "tool_use", "stop_sequence": None, "container": RESPONSE["container"]},
+        "context_management": {"applied_edits": []},
         "usage": {
             "input_tokens": 10,
             "cache_creation_input_tokens": 300,

@@ -223,6 +223,7 @@ BAD: dict[str, tuple[str, Json, str | None, str, int]] = {
         "Corrupted thought",
         400,
     ),
+    "signature that is no text": (PRO3, body(user(), model(call(sign="/w==")), user(answer())), "contents[1]", "Corrupted", 400),
     "signature of Vertex AI": (
         PRO3,
         body(user(), model(call(sign=seal.token_bytes("vertex", "x"))), user(answer())),

@@ -174,6 +174,7 @@ class TestSseDecoder:
 
     @quick
     @given(streams, places, st.integers(1, 30))
+    @example(b"\xef\xbb\xbf", [2], 1)
     def test_a_limit_is_the_same_however_cut(self, data: bytes, where: list[int], limit: int):
         whole = decode(sse.Decoder(limit), [data])
         assert decode(sse.Decoder(limit), cut(data, where)) == whole

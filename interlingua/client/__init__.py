@@ -14,11 +14,12 @@ import os
 import re
 import socket
 import ssl
+import sys
 from functools import lru_cache
 from math import inf
 from typing import Final
 
-from interlingua.client.connection import Connection, Limits, Pool, Reply, Timeouts
+from interlingua.client.connection import Connection, Limits, Pool, Reply, SecureConnection, Timeouts
 from interlingua.client.origins import VISIBLE, Origin, Proxies, Proxy, bypassed
 from interlingua.errors import ConfigError, InvalidRequest, UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 
@@ -28,12 +29,22 @@ _TICK: Final = 0.05  # seconds between two looks at the clocks, while requests a
 _REST: Final = 1.0  # the same, while connections only idle
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)
 def _request_line(method: str, target: str) -> bytes:
     """Raises InvalidRequest where the line would say more than it should."""
     if not VISIBLE.fullmatch(target) or not method.isalpha() or not method.isascii():
         raise InvalidRequest("the path must be printable ASCII, everything else percent-encoded")
     return f"{method} {target} HTTP/1.1\r\n".encode("ascii")
+
+
+def _keep_alive(connection: Connection) -> None:
+    """Probes, so that NAT does not forget a connection, nor we wait for a dead one, while a model thinks for minutes."""
+    own = connection.transport.get_extra_info("socket")
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30)
+        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
 
 
 class _Tunnel(asyncio.Protocol):
@@ -219,6 +230,7 @@ class Client:
         except BaseException:
             pool.give_back()
             raise
+        _keep_alive(connection)
         connection.counted = True
         self._connections.add(connection)
         self.connects += 1
@@ -227,8 +239,8 @@ class Client:
     async def _dial(self, pool: Pool) -> Connection:
         loop = asyncio.get_running_loop()
         origin, proxy = pool.origin, pool.proxy
-        connection = Connection(pool, loop)
         secure = self._secure() if origin.scheme == "https" else None
+        connection = SecureConnection(pool, loop) if secure else Connection(pool, loop)
         whom = f"the proxy {proxy.host}:{proxy.port}" if proxy else str(origin)
         try:
             if proxy is None:

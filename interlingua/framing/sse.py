@@ -44,6 +44,8 @@ class Decoder:
             raise self._error
         if not self._started:
             chunk = self._strip_bom(chunk)
+            if not self._started:
+                return []
         if self._carriage_return or b"\r" in chunk:
             chunk = self._one_line_end(chunk)
         pending = self._pending

@@ -301,7 +301,7 @@ def _read(value: Any) -> Any:
     nullable = False
     for key, inner in as_obj(value).items():
         key = _CAMEL.get(key, key)
-        if inner is None and key != "default":
+        if inner is None and key not in ("default", "const"):
             continue
         if key == "nullable":
             nullable = inner is True

@@ -5,7 +5,7 @@ platform.claude.com's pages on thinking, structured outputs, prompt caching and 
 """
 
 from interlingua.protocols.anthropic.errors import format_error, parse_error
-from interlingua.protocols.anthropic.names import NAME, api_version, field_path, request_headers
+from interlingua.protocols.anthropic.names import NAME, field_path, request_headers
 from interlingua.protocols.anthropic.request import format_request, parse_request
 from interlingua.protocols.anthropic.response import format_response, parse_response
 from interlingua.protocols.anthropic.stream import Formatter, Parser
@@ -14,7 +14,6 @@ __all__ = [
     "NAME",
     "Formatter",
     "Parser",
-    "api_version",
     "field_path",
     "format_error",
     "format_request",

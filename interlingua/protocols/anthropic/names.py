@@ -29,6 +29,13 @@ _TOOL: Final = re.compile(r"(tools\[\d+\])\.(schema|cache)(.*)", re.S)
 _PART_NAMES: Final = {"cache": "cache_control", "error": "is_error", "name": "title", "mime": "source.media_type"}
 
 
+def request_headers(body: Json, own: Mapping[bytes, bytes]) -> bytes:
+    """The API version that takes this body, or the client's own; its betas go along."""
+    version = own.get(b"anthropic-version") or api_version(body).encode()
+    beta = own.get(b"anthropic-beta")
+    return b"anthropic-version: %b\r\n" % version + (b"anthropic-beta: %b\r\n" % beta if beta else b"")
+
+
 def field_path(path: str, request: Request) -> str:
     """The client's own name of an IR path."""
     if match := _MESSAGE.fullmatch(path):
@@ -80,10 +87,3 @@ def _needs_before(message: Any) -> bool:
         if block.get("type") == "document" if assistant else block.get("type") == "text" and block.get("citations"):
             return True
     return False
-
-
-def request_headers(body: Json, own: Mapping[bytes, bytes]) -> bytes:
-    """The API version that takes this body, or the client's own; its betas go along."""
-    version = own.get(b"anthropic-version") or api_version(body).encode()
-    beta = own.get(b"anthropic-beta")
-    return b"anthropic-version: %b\r\n" % version + (b"anthropic-beta: %b\r\n" % beta if beta else b"")

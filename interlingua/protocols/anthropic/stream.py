@@ -630,10 +630,13 @@ class Formatter:
             if (queue := self._waiting.get(index)) is not None:
                 queue.append(event)
                 return
-            if self._open is None or self._open.index != index or self._open.wire is None:
+            shown = self._open
+            if shown is None or shown.index != index:
                 self._lose("response.stream", "dropped", "an event of a block that is not open")
                 return
-            data["index"] = self._open.wire
+            if isinstance(shown.part, Text):
+                self._show_text(shown.part, shown, out)
+            data["index"] = shown.wire
         out.append(Out(data, as_text(data.get("type"))))
 
 

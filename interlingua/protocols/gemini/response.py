@@ -96,7 +96,7 @@ def parse_response(body: Json) -> Response:
 
 def _parse_response(d: Json) -> Response:
     feedback, candidates = d.get("promptFeedback"), d.pop("candidates", None)
-    if candidates is None and feedback is None:
+    if not candidates and feedback is None:
         raise UpstreamGarbage("it has neither candidates nor promptFeedback")
     response, usage = read_head(d), d.pop("usageMetadata", None)
     stem = id_stem(response.id)

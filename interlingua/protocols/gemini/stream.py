@@ -455,10 +455,12 @@ class Formatter:
             choice.say(piece)
 
     def _end_choice(self, event: ChoiceEnd) -> None:
-        choice = self._choice(event.choice)
-        for index in list(choice.parts):
-            self._end_part(event.choice, index)
-        choice.end = event
+        self._end_parts(event.choice)
+        self._choice(event.choice).end = event
+
+    def _end_parts(self, number: int) -> None:
+        for index in list(self._choice(number).parts):
+            self._end_part(number, index)
 
     def _opaque(self, event: OpaqueEvent) -> None:
         if event.origin == NAME:
@@ -479,6 +481,8 @@ class Formatter:
 
     def _last(self, event: End) -> Out:
         chunk: Json = {}
+        for index in self._choices:
+            self._end_parts(index)
         candidates = [self._ended(index, choice) for index, choice in sorted(self._choices.items()) if not _refused(choice)]
         if candidates:
             chunk["candidates"] = candidates

@@ -180,6 +180,7 @@ def parse_call(d: Json, path: str, require_id: bool = True) -> AnyPart:
             raise InvalidRequest(f"{path}.function is required", param=f"{path}.function")
         return Opaque(origin=NAME, data=d)
     d.pop("type", None)
+    d.pop("index", None)  # left by the SDK's stream helper in the calls it gathers
     function = dict(obj(d.pop("function"), f"{path}.function"))
     id_ = text(need(d, "id", f"{path}.id"), f"{path}.id") if require_id else d.pop("id", None) or ""
     arguments = function.pop("arguments", None)

@@ -188,13 +188,21 @@ def _parse_tool(value: Any, path: str) -> Function | ServerTool:
     if kind != "function":
         return ServerTool(origin=NAME, kind=kind, config={"type": kind, **d})
     f = dict(obj(need(d, "function", f"{path}.function"), f"{path}.function"))
-    description, schema, strict = f.pop("description", None), f.pop("parameters", None), f.pop("strict", None)
-    tool = Function(
-        name=text(need(f, "name", f"{path}.function.name"), f"{path}.function.name"),
-        description=None if description is None else text(description, f"{path}.function.description"),
-        schema=None if schema is None else obj(schema, f"{path}.function.parameters"),
-        strict=None if strict is None else boolean(strict, f"{path}.function.strict"),
+    name, description, schema, strict = (
+        f.pop("name", None),
+        f.pop("description", None),
+        f.pop("parameters", None),
+        f.pop("strict", None),
     )
+    if type(name) is not str:
+        name = text(need({"name": name}, "name", f"{path}.function.name"), f"{path}.function.name")
+    if description is not None and type(description) is not str:
+        text(description, f"{path}.function.description")
+    if schema is not None and type(schema) is not dict:
+        obj(schema, f"{path}.function.parameters")
+    if strict is not None and type(strict) is not bool:
+        boolean(strict, f"{path}.function.strict")
+    tool = Function(name=name, description=description, schema=schema, strict=strict)
     if f:
         keep_in(tool, NAME, "function", f)
     if d:
@@ -213,10 +221,15 @@ _FIELDS: Final[dict[str, Callable[[Request, Any], None]]] = {
     "reasoning_effort": _reasoning_effort,
     "tools": _tools,
 }
+_PLAIN_ROLES: Final = ("user", "assistant", "system", "developer")
 _ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
 
 
 def _parse_message(value: Any, i: int) -> Message:
+    if len(d := wire.as_obj(value)) == 2:  # the common turn: a role and a string
+        role, content = d.get("role"), d.get("content")
+        if type(content) is str and content and role in _PLAIN_ROLES:
+            return Message(role=role, parts=[Text(text=content)])
     path = f"messages[{i}]"
     d = dict(obj(value, path))
     role = wire.choice(need(d, "role", f"{path}.role"), f"{path}.role", _ROLES)

@@ -1,0 +1,107 @@
+"""The gateway as `interlingua serve` runs it, on a port of its own in the test's loop, in front of mock providers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from interlingua import app, config
+from interlingua.connection import Connection
+from interlingua.mock import MockServer, serve
+from interlingua.server import Gateway
+
+KEYS = {"OPENAI_KEY": "sk-secret-openai", "ANTHROPIC_KEY": "sk-secret-anthropic", "GEMINI_KEY": "sk-secret-gemini"}
+
+# Each backend by a name of its own, by a pattern, and as backend/model.
+BACKENDS = """
+[backends.openai]
+protocol = "openai"
+url = "{url}"
+api_key_env = "OPENAI_KEY"
+[backends.openai.model_mapping]
+"exact-openai" = "gpt-4o"
+"from-openai-*" = "gpt-4o-mock-*"
+[backends.anthropic]
+protocol = "anthropic"
+url = "{url}"
+api_key_env = "ANTHROPIC_KEY"
+[backends.anthropic.model_mapping]
+"exact-anthropic" = "claude-haiku-4-5"
+"from-anthropic-*" = "claude-haiku-4-5-mock-*"
+[backends.gemini]
+protocol = "gemini"
+url = "{url}"
+api_key_env = "GEMINI_KEY"
+[backends.gemini.model_mapping]
+"exact-gemini" = "gemini-2.5-flash"
+"from-gemini-*" = "gemini-2.5-flash-mock-*"
+"""
+
+
+class House:
+    """A running gateway and the mock behind it. `refusals`: this test has the mock refuse something."""
+
+    def __init__(self, mock: MockServer, gateway: Gateway, url: str) -> None:
+        self.mock = mock
+        self.gateway = gateway
+        self.url = url
+        self.refusals = False
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
+
+    @property
+    def sent(self) -> Any:
+        """The body of the last request that a provider was sent."""
+        return self.mock.journal.last.body
+
+    def clear(self) -> None:
+        self.mock.journal.clear()
+        self.refusals = False
+
+    def judge(self) -> None:
+        """Nothing that the gateway sent was refused, unless that was the point."""
+        found = [entry.verdict for entry in self.mock.journal.entries if entry.verdict != "ok"]
+        assert self.refusals or not found, found
+
+
+def configured(folder: Path, url: str, more: str = "", backends: str = BACKENDS) -> config.Config:
+    """`more` is TOML that stands before the backends, `url` their origin."""
+    file = folder / "interlingua.toml"
+    file.write_text(f"{more}\n{backends.replace('{url}', url)}")
+    return config.load(str(file), KEYS)
+
+
+@asynccontextmanager
+async def gateway_of(settings: config.Config) -> AsyncIterator[tuple[Gateway, str]]:
+    """The gateway under the server that `serve` would run it in."""
+    gateway = app.build(settings)
+    Connection.max_head = settings.server.max_head
+    listener = app.listen("127.0.0.1", 0)
+    url = app.address(listener)
+    served = app._uvicorn(settings, gateway)
+    served.load()
+    server = uvicorn.Server(served)
+    server.lifespan = served.lifespan_class(served)
+    await server.startup(sockets=[listener])
+    try:
+        yield gateway, url
+    finally:
+        for port in server.servers:
+            port.close()
+        for connection in list(server.server_state.connections):
+            connection.shutdown()
+        if tasks := list(server.server_state.tasks):
+            await asyncio.wait(tasks, timeout=5)
+        assert not server.server_state.tasks
+        await server.lifespan.shutdown()
+
+
+@asynccontextmanager
+async def house(folder: Path, more: str = "", backends: str = BACKENDS) -> AsyncIterator[House]:
+    async with serve() as mock, gateway_of(configured(folder, mock.url, more, backends)) as (gateway, url):
+        yield House(mock, gateway, url)
