@@ -17,7 +17,7 @@ Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
 Reason = Literal["stop", "length", "tool_calls", "filter", "pause", "context", "error", "other"]
 
 
-class Node(Struct, kw_only=True, omit_defaults=True):
+class Node(Struct, kw_only=True, omit_defaults=True, gc=False):
     extras: Extras = {}
 
 

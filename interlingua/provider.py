@@ -23,6 +23,7 @@ from interlingua.protocols.wire import decode_json, encode_json
 
 MAX_ANSWER: Final = 256 << 20  # bytes of a unary answer
 _MAX_ERROR: Final = 1 << 20
+_MAX_EVENT: Final = 64 << 20  # of one event: Gemini sends images in one
 _AGENT: Final = f"user-agent: interlingua/{__version__}\r\n".encode()
 _TYPE: Final = b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
 
@@ -135,7 +136,7 @@ def refuse(call: Call, losses: Losses) -> None:
 
 async def _events(reply: Reply, parser: StreamParser) -> Events:
     """The events of a streamed answer; the last is End or Failure, whatever becomes of the connection."""
-    decoder = Decoder()
+    decoder = Decoder(_MAX_EVENT)
     try:
         while (chunk := await reply.next()) is not None:
             batch = [event for frame in decoder.feed(chunk) for event in parser.feed(frame)]

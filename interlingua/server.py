@@ -55,11 +55,10 @@ class Gateway:
         self.core = core
         self.pulse = Pulse(core.config.routing.heartbeat)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await Exchange(self.core, self.pulse, scope, receive, send).run()
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "lifespan":
+            return self._lifespan(receive, send)
+        return Exchange(self.core, self.pulse, scope, receive, send).run()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] == "lifespan.startup":

@@ -1,6 +1,26 @@
-"""Bodies as Anthropic's API takes and gives them: every kind of block, with fields, words, blocks and events yet unknown."""
+"""Bodies as Anthropic's API takes and gives them, every kind of block and things yet unknown in them; and short ways to ask."""
 
+import copy
+import json
 from typing import Any
+
+import anthropic as sdk
+import httpx2
+import msgspec
+
+from interlingua.framing import Frame, Out
+from interlingua.ir import (
+    AnyEvent,
+    Choice,
+    Finish,
+    Message,
+    Request,
+    Response,
+    Signature,
+    Text,
+)
+from interlingua.losses import Losses
+from interlingua.protocols import anthropic, openai, target
 
 Json = dict[str, Any]
 
@@ -270,3 +290,125 @@ STREAM: list[Json] = [
     },
     {"type": "message_stop"},
 ]
+
+# Short ways to ask
+
+OPUS, SONNET = "claude-opus-5", "claude-sonnet-4-5"
+ASKED = Request(model="m", messages=[])
+SIGNED = Signature("anthropic", "EqQB")
+GOOGLE = Signature("gemini", "CpcB")
+
+
+def wire(value: Any) -> Any:
+    """What the value is once it has travelled."""
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def nonnull(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: nonnull(inner) for key, inner in value.items() if inner is not None}
+    return [nonnull(inner) for inner in value] if isinstance(value, list) else value
+
+
+def sent(request: Request, model: str = OPUS) -> tuple[Json, Losses]:
+    losses = Losses()
+    return wire(anthropic.format_request(request, target(model), losses)), losses
+
+
+def said(*parts: Any, role: Any = "user", model: str = OPUS) -> tuple[Json, list[str]]:
+    """The last message that a turn of these parts becomes, and the paths of what was lost."""
+    before = [] if role == "user" else [Message(role="user", parts=[Text(text="hi")])]
+    body, losses = sent(Request(model="m", messages=[*before, Message(role=role, parts=list(parts))]), model)
+    return (body["messages"][-1] if body["messages"] else {}), paths(losses)
+
+
+def paths(losses: Losses) -> list[str]:
+    return [f"{loss.path};{loss.how}" for loss in losses]
+
+
+def asked(**fields: Any) -> Request:
+    return Request(model="m", messages=[Message(role="user", parts=[Text(text="hi")])], **fields)
+
+
+def answered(response: Response) -> tuple[Json, Losses]:
+    losses = Losses()
+    return wire(anthropic.format_response(response, ASKED, losses)), losses
+
+
+def answer(*parts: Any, **finish: Any) -> Response:
+    return Response(id="r1", model="m", choices=[Choice(parts=list(parts), finish=Finish(**finish) if finish else None)])
+
+
+def from_openai(body: Json, model: str = OPUS) -> tuple[Json, Losses]:
+    return sent(openai.parse_request(copy.deepcopy(body)), model)
+
+
+def to_openai(body: Json, model: str = "gpt-4o") -> tuple[Json, Losses]:
+    losses = Losses()
+    return wire(openai.format_request(anthropic.parse_request(copy.deepcopy(body)), target(model), losses)), losses
+
+
+def parse(*events: Json, close: bool = False) -> list[AnyEvent]:
+    parser = anthropic.Parser()
+    found = [e for d in events for e in parser.feed(Frame(d.get("type"), json.dumps(d).encode()))]
+    return found + (parser.close() if close else [])
+
+
+def formatted(*events: AnyEvent) -> tuple[list[Json], Losses]:
+    losses = Losses()
+    formatter = anthropic.Formatter(ASKED, losses)
+    outs = [out for event in events for out in formatter.feed([event])]
+    found = [msgspec.json.decode(out.data) if isinstance(out.data, bytes) else wire(out.data) for out in outs]
+    assert [d["type"] for d in found] == [out.event for out in outs]
+    return found, losses
+
+
+def sse(outs: list[Out]) -> bytes:
+    frames = ((out.event, out.data if isinstance(out.data, bytes) else msgspec.json.encode(out.data)) for out in outs)
+    return b"".join(b"event: %b\ndata: %b\n\n" % (str(event).encode(), data) for event, data in frames)
+
+
+def judged(events: list[AnyEvent]) -> Any:
+    """The final message as the vendor's SDK accumulates it from our stream."""
+    formatter = anthropic.Formatter(ASKED, Losses())
+    body = sse([out for event in events for out in formatter.feed([event])])
+
+    def serve(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+    with (
+        httpx2.Client(transport=httpx2.MockTransport(serve)) as http,
+        sdk.Anthropic(api_key="k", http_client=http, max_retries=0) as client,
+        client.messages.stream(model="m", max_tokens=9, messages=[{"role": "user", "content": "hi"}]) as stream,
+    ):
+        for _ in stream:
+            pass
+        return stream.get_final_message()
+
+
+def start(index: int, **block: Any) -> Json:
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def delta(index: int, **said: Any) -> Json:
+    return {"type": "content_block_delta", "index": index, "delta": said}
+
+
+def stop(index: int) -> Json:
+    return {"type": "content_block_stop", "index": index}
+
+
+def message_start(**more: Any) -> Json:
+    return {"type": "message_start", "message": {"id": "m1", "model": "c", "content": [], "usage": {}, **more}}
+
+
+def message_delta(reason: str | None = "end_turn", **usage: Any) -> Json:
+    return {"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None}, "usage": usage}
+
+
+STOP: Json = {"type": "message_stop"}
+
+
+def replayed(content: list[Json]) -> list[Any]:
+    body = {"model": "m", "messages": [{"role": "assistant", "content": content}]}
+    return anthropic.parse_request(body).messages[0].parts

@@ -121,7 +121,7 @@ class OpenAI(Speaker):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, http_client=self.http)
+        self.client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=10, http_client=self.http)
 
     async def ask(self, ask: Ask, stream: bool) -> Told:
         fields = self.fields(ask)
@@ -210,7 +210,7 @@ class Anthropic(Speaker):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.client = anthropic.AsyncAnthropic(base_url=url, api_key="any", max_retries=0, http_client=self.http)
+        self.client = anthropic.AsyncAnthropic(base_url=url, api_key="any", max_retries=0, timeout=10, http_client=self.http)
 
     async def ask(self, ask: Ask, stream: bool) -> Told:
         fields = self.fields(ask)
@@ -292,7 +292,11 @@ class Gemini(Speaker):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         options = types.HttpOptions(
-            base_url=url, httpx_async_client=self.http, retry_options=types.HttpRetryOptions(attempts=1), client_args={"verify": False}
+            base_url=url,
+            timeout=10_000,
+            httpx_async_client=self.http,
+            retry_options=types.HttpRetryOptions(attempts=1),
+            client_args={"verify": False},
         )
         self.google = genai.Client(api_key="any", vertexai=False, http_options=options)
         self.client = self.google.aio

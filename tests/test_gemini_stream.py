@@ -24,6 +24,7 @@ from interlingua.ir import (
     End,
     Failure,
     Finish,
+    Function,
     Media,
     Opaque,
     OpaqueEvent,
@@ -38,6 +39,7 @@ from interlingua.ir import (
     Thinking,
     TokenLogprob,
     ToolCall,
+    ToolResult,
     Usage,
     UsageSoFar,
 )
@@ -271,9 +273,9 @@ json_values = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                "candidates content parts text thought thoughtSignature functionCall name args partialArgs jsonPath willContinue index"
-                " finishReason usageMetadata promptTokenCount logprobsResult chosenCandidates groundingMetadata groundingSupports"
-                " groundingChunks segment promptFeedback error code inlineData data functionResponse".split()
+                "candidates content parts text thought thoughtSignature functionCall name args partialArgs jsonPath index"
+                " willContinue finishReason usageMetadata promptTokenCount logprobsResult chosenCandidates groundingMetadata"
+                " groundingSupports groundingChunks segment promptFeedback error code inlineData data functionResponse".split()
             ),
             inner,
             max_size=4,
@@ -613,10 +615,11 @@ def test_requests_of_the_sdk_are_read() -> None:
     picture, made = ask.parts[1], call.parts[0]
     assert isinstance(picture, Media) and (picture.data, picture.mime) == ("-__-", "image/png")
     assert isinstance(made, ToolCall) and made.signature == Signature("gemini", "-_8=")
-    assert result.parts[0].id == made.id and result.parts[0].parts == [Text(text="x")]  # type: ignore[union-attr]
+    assert result.parts == [ToolResult(id=made.id, name="f", parts=[Text(text="x")], extras=result.parts[0].extras)]
     assert (request.temperature, request.top_k) == (0.2, 40)
     assert request.reasoning is not None and (request.reasoning.effort, request.reasoning.visible) == ("low", True)
     assert request.output is not None and request.output.schema == {"type": "object", "properties": {"a": {"type": "string"}}}
-    assert [(tool.name, tool.schema["required"]) for tool in request.tools] == [("lookup", ["city_name"])]  # type: ignore[union-attr,index]
+    (tool,) = request.tools
+    assert isinstance(tool, Function) and tool.name == "lookup" and (tool.schema or {})["required"] == ["city_name"]
     wire = openai.format_request(request, target("gpt-4o"), Losses())
     assert wire["messages"][1]["content"][1]["image_url"]["url"] == "data:image/png;base64,+//+"

@@ -19,7 +19,7 @@ from functools import lru_cache
 from math import inf
 from typing import Final
 
-from interlingua.client.connection import Connection, Limits, Pool, Reply, SecureConnection, Timeouts
+from interlingua.client.connection import Connection, Limits, PlainConnection, Pool, Reply, SecureConnection, Timeouts
 from interlingua.client.origins import VISIBLE, Origin, Proxies, Proxy, bypassed
 from interlingua.errors import ConfigError, InvalidRequest, UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 
@@ -240,7 +240,7 @@ class Client:
         loop = asyncio.get_running_loop()
         origin, proxy = pool.origin, pool.proxy
         secure = self._secure() if origin.scheme == "https" else None
-        connection = SecureConnection(pool, loop) if secure else Connection(pool, loop)
+        connection = SecureConnection(pool, loop) if secure else PlainConnection(pool, loop)
         whom = f"the proxy {proxy.host}:{proxy.port}" if proxy else str(origin)
         try:
             if proxy is None:

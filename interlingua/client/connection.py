@@ -159,7 +159,7 @@ _DONE: Final = 3
 _EXPIRED: Final = {_SENT: "sent no answer within", _BODY: "sent nothing for"}
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BaseProtocol):
     """One connection, which serves one request at a time.
 
     Clocks: `due` is when patience ends; 0.0 says "from the next tick on", so that no request need ask the time.
@@ -494,6 +494,10 @@ class Connection(asyncio.Protocol):
                 self.drop()
             else:
                 self.fail(UpstreamTimeout(f"{self.pool.origin} {_EXPIRED[self.phase]} {self.patience:g} seconds"))
+
+
+class PlainConnection(Connection, asyncio.Protocol):
+    __slots__ = ()
 
 
 class SecureConnection(Connection, asyncio.BufferedProtocol):

@@ -172,7 +172,11 @@ def encode_all(outs: list[Out]) -> bytes:
     pieces: list[bytes] = []
     for out in outs:
         data = out.data
-        pieces += (_opening(out.event), _payload(data) if isinstance(data, bytes) else _encode_json(data), b"\n\n")
+        if data.__class__ is not bytes:
+            data = _encode_json(data)
+        elif b"\n" in data or b"\r" in data:
+            data = _payload(data)
+        pieces.append(b"data: %b\n\n" % data if out.event is None else b"%b%b\n\n" % (_opening(out.event), data))
     return b"".join(pieces)
 
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from interlingua.ir import AnyPart, Message, Request, Response, Signature, Thinking, ToolCall
+from interlingua.models import facts
 from interlingua.pipeline import Answer, Call, Handler
 
 _LARGEST: Final = 1 << 20  # bytes of one turn's reasoning
@@ -35,7 +36,7 @@ class Memory:
         if self._turns:
             self.restore(call.request)
         answer = await next(call)
-        if call.request.tools:
+        if call.request.tools and _may_sign(call):
             answer.tap(self.keep)
         return answer
 
@@ -79,6 +80,14 @@ class Memory:
             places = (i for i, p in enumerate(parts) if isinstance(p, ToolCall) and p.id == before)
             parts.insert(next(places, 0), thinking)
         return msgspec.structs.replace(message, parts=parts)
+
+
+def _may_sign(call: Call) -> bool:
+    """Whether the model may seal its reasoning: it was asked to reason, or does so unasked."""
+    decision = call.decision
+    return call.request.reasoning is not None or (
+        decision is not None and facts(decision.model).thinks in ("level", "adaptive", "budget_or_adaptive")
+    )
 
 
 def _turn(parts: list[AnyPart]) -> tuple[_Turn, int]:

@@ -1,7 +1,7 @@
 """Reading a client's JSON by hand: each reader returns the value or raises InvalidRequest naming the field."""
 
 from base64 import b64encode
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
@@ -41,25 +41,25 @@ def boolean(value: Any, path: str) -> bool:
 
 
 def obj(value: Any, path: str) -> Json:
-    if type(value) is not dict:
+    if value.__class__ is not dict:
         raise InvalidRequest(f"{path} must be an object, not {said(value)}", param=path)
-    return cast(Json, value)
+    return value
 
 
 def array(value: Any, path: str) -> list[Any]:
-    if type(value) is not list:
+    if value.__class__ is not list:
         raise InvalidRequest(f"{path} must be an array, not {said(value)}", param=path)
-    return cast("list[Any]", value)
+    return value
 
 
 def as_obj(value: Any) -> Json:
     """The value where it is an object, else an empty one: for reading what may be there."""
-    return cast(Json, value) if type(value) is dict else {}
+    return value if value.__class__ is dict else {}
 
 
 def as_array(value: Any) -> list[Any]:
     """The value where it is an array, else an empty one."""
-    return cast("list[Any]", value) if type(value) is list else []
+    return value if value.__class__ is list else []
 
 
 def as_text(value: Any) -> str | None:

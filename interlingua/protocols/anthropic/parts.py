@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from msgspec import Raw
 
-from interlingua.carry import unseal
+from interlingua.carry import MARK, unseal
 from interlingua.errors import InvalidRequest
 from interlingua.ir import (
     AnyPart,
@@ -83,9 +83,9 @@ def parse_block(d: Json, path: str, sealed: bool = False, inside_result: bool = 
     if type(kind) is not str:
         raise InvalidRequest(f"{path}.type must be a string, not {said(kind)}", param=f"{path}.type")
     if sealed and kind in ("thinking", "redacted_thinking"):
-        carried = unseal(as_text(d.get("signature" if kind == "thinking" else "data")) or "")
-        if carried is not None:
-            return carried
+        slot = as_text(d.get("signature" if kind == "thinking" else "data")) or ""
+        if slot.startswith(MARK):  # ours, and if damaged then nobody's: never Anthropic's
+            return unseal(slot) or Thinking(text=as_text(d.get("thinking")) or "", redacted=kind != "thinking")
     reader = None if inside_result and kind not in _IN_RESULTS else _READERS.get(kind)
     part = reader(d, path) if reader is not None else None
     if part is None:
@@ -202,7 +202,11 @@ def _redacted(d: Json, path: str) -> AnyPart:
 
 
 def _call(d: Json, path: str) -> AnyPart:
-    arguments = encode_json(obj(d.pop("input", None), f"{path}.input")).decode()
+    given = obj(d.pop("input", None), f"{path}.input")
+    try:
+        arguments = encode_json(given).decode()
+    except RecursionError:
+        raise InvalidRequest(f"{path}.input is nested too deep", param=f"{path}.input") from None
     return ToolCall(id=_str(d, "id", path), name=_str(d, "name", path), arguments=arguments)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final, assert_never
 
-from interlingua.carry import seal
+from interlingua.carry import LIMIT, seal
 from interlingua.errors import InterlinguaError, UpstreamGarbage
 from interlingua.ir import (
     AnyPart,
@@ -110,7 +110,7 @@ def parse_usage(d: Json) -> Usage:
 
 def _count(d: Json, key: str) -> int | None:
     value = d.pop(key, None)
-    return None if value is None else integer(value, f"usage.{key}")
+    return value if value is None or type(value) is int else integer(value, f"usage.{key}")
 
 
 # Writing
@@ -149,6 +149,8 @@ def format_content(choice: Choice, id_: str, lose: Lose) -> list[Json]:
         if part.signature is not None and isinstance(part, Text | ToolCall):
             out.append(carrier(part.signature))
         block = answer_block(part, path, lose)
+        if block is None:
+            continue
         if isinstance(part, ToolCall) and not part.id:
             block["id"] = call_id(id_, j)
         out.append(block)
@@ -165,8 +167,8 @@ def carrier(value: Signature | AnyPart) -> Json:
     return {"type": "thinking", "thinking": "", "signature": seal(value)}
 
 
-def answer_block(part: AnyPart, path: str, lose: Lose) -> Json:
-    """One block of an answer; what Anthropic has no block for is sealed."""
+def answer_block(part: AnyPart, path: str, lose: Lose) -> Json | None:
+    """One block of an answer; what Anthropic has no block for is sealed, and None where it is too large for that."""
     match part:
         case Text():
             out = text_block(part, path, lose)
@@ -196,9 +198,13 @@ def sealed_thinking(part: Thinking) -> Json:
     return {"type": "thinking", "thinking": part.text, "signature": seal(part)}
 
 
-def sealed_block(part: AnyPart, path: str, lose: Lose) -> Json:
+def sealed_block(part: AnyPart, path: str, lose: Lose) -> Json | None:
+    data = seal(part)
+    if len(data) > LIMIT:
+        lose(path, "dropped", "Anthropic has no such block, and it is too large to be sealed")
+        return None
     lose(path, "changed", "Anthropic has no such block: sealed in redacted_thinking")
-    return {"type": "redacted_thinking", "data": seal(part)}
+    return {"type": "redacted_thinking", "data": data}
 
 
 def format_finish(finish: Finish | None, called: bool, lose: Lose) -> Json:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from interlingua.carry import unseal
+from interlingua.carry import MARK, unseal
 from interlingua.errors import InterlinguaError, UpstreamGarbage
 from interlingua.framing import Frame, Out
 from interlingua.ir import (
@@ -194,7 +194,7 @@ class Parser:
             return
         block = _Block(part, {key: value for key, value in d.items() if key not in ("type", "index", "content_block")})
         match part:
-            case (Thinking() | Text()) if NAME in part.extras:
+            case Thinking() | Text() if NAME in part.extras:
                 part.extras = _without_notes(part.extras[NAME])  # its signature, its citations are yet to come
             case ToolCall():
                 block.held, part.arguments = part.arguments, ""
@@ -312,8 +312,8 @@ class Parser:
         else:
             if block.index is None:
                 self._open(block, events)
-            signature = Signature(NAME, value) if carried is None else carried
-            if not isinstance(signature, Signature):
+            signature = carried if carried is not None or value.startswith(MARK) else Signature(NAME, value)
+            if signature is not None and not isinstance(signature, Signature):
                 signature = signature.signature
             if signature is not None and value:
                 events.append(PartDelta(index=self._index(block), signature=signature))
@@ -578,7 +578,8 @@ class Formatter:
             case _:
                 if isinstance(part, Media) and shown.words:
                     part.data = (part.data or "") + "".join(shown.words)
-                self._whole(sealed_block(part, shown.path, self._lose), out)
+                if (block := sealed_block(part, shown.path, self._lose)) is not None:
+                    self._whole(block, out)
         if shown.wire is not None:
             out.append(_out("content_block_stop", index=shown.wire))
         if late is not None:

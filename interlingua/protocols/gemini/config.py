@@ -39,10 +39,15 @@ _BUDGETS: Final[dict[Effort, int]] = {"minimal": 512, "low": 1024, "medium": 819
 
 
 def read_config(request: Request, value: Any) -> None:
-    d = spell(obj(value, "generationConfig"), CONFIG)
-    for key, (field, reader) in _SCALARS.items():
-        if (said := d.pop(key, None)) is not None:
+    d: Json = {}
+    for key, said in spell(obj(value, "generationConfig"), CONFIG).items():
+        if (scalar := _SCALARS.get(key)) is not None:
+            field, reader = scalar
             setattr(request, field, reader(said, f"generationConfig.{key}"))
+        else:
+            d[key] = said
+    if not d:
+        return
     if (thinking := d.pop("thinkingConfig", None)) is not None:
         request.reasoning = _read_thinking(spell(obj(thinking, "generationConfig.thinkingConfig"), THINKING))
     _read_output(request, d)

@@ -14,7 +14,7 @@ from interlingua.protocols.gemini.names import NAME
 from interlingua.protocols.gemini.spelling import REQUEST, spell
 from interlingua.protocols.gemini.tools import format_tool_config, format_tools, read_tool_config, read_tools
 from interlingua.protocols.gemini.turns import Turns, read_turns
-from interlingua.protocols.wire import foreign, keep, need, note_down, text
+from interlingua.protocols.wire import foreign, keep, need, text
 
 # Where what was kept of an inner object goes back to, the innermost first.
 _PLACES: Final = ("toolConfig.functionCallingConfig.", "toolConfig.", "generationConfig.")
@@ -29,10 +29,11 @@ def parse_request(body: Json, model: str | None = None, stream: bool | None = No
 
 def _parse_request(d: Json, model: str | None, stream: bool | None) -> Request:
     named = d.pop("model", None)
-    name = model or text(need({"model": named}, "model", "model"), "model").removeprefix("models/")
+    if not (name := model):
+        name = text(need({"model": named}, "model", "model"), "model").removeprefix("models/")
     contents = need(d, "contents", "contents")
-    request = Request(model=name, messages=read_turns(d.pop("systemInstruction", None), contents), stream=bool(stream))
-    note_down(request, NAME, "~own")
+    messages = read_turns(d.pop("systemInstruction", None), contents)
+    request = Request(model=name, messages=messages, stream=bool(stream), extras={NAME: {"~own": True}})
     if (tools := d.pop("tools", None)) is not None:
         read_tools(request, tools)
     if (choice := d.pop("toolConfig", None)) is not None:

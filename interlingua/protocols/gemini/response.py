@@ -115,9 +115,8 @@ def _parse_response(d: Json) -> Response:
 def read_head(d: Json) -> Response:
     """Pops what every chunk tells of the whole: id, model and time."""
     time = d.pop("createTime", None)
-    response = Response(
-        id=text(d.pop("responseId", ""), "responseId"), model=text(d.pop("modelVersion", ""), "modelVersion"), choices=[]
-    )
+    id_, model = text(d.pop("responseId", ""), "responseId"), text(d.pop("modelVersion", ""), "modelVersion")
+    response = Response(id=id_, model=model, choices=[])
     if time is not None:
         response.created = _seconds(text(time, "createTime"))
         note_down(response, NAME, "~createTime", time)
@@ -161,19 +160,23 @@ def _parse_candidate(d: Json, i: int, stem: str) -> Choice:
     if parts is None:
         note_down(choice, NAME, "~parts", "absent")
     for j, item in enumerate(array(parts if parts is not None else [], f"{path}.content.parts")):
-        where = f"{path}.content.parts[{j}]"
-        choice.parts.append(parse_part(obj(item, where), where, call_id(stem, i, j)))
-    keep_in(choice, NAME, "content", content)
+        if len(plain := as_obj(item)) == 1 and (words := as_text(plain.get("text"))) is not None:
+            choice.parts.append(Text(text=words))
+        else:
+            where = f"{path}.content.parts[{j}]"
+            choice.parts.append(parse_part(obj(item, where), where, call_id(stem, i, j)))
+    if content:
+        keep_in(choice, NAME, "content", content)
     choice.finish = parse_finish(d, any(isinstance(part, ToolCall) for part in choice.parts))
     if (logprobs := d.pop("logprobsResult", None)) is not None:
         choice.logprobs = parse_logprobs(logprobs)
         note_down(choice, NAME, "~logprobsResult", logprobs)
-    for place, citation in read_citations(d, choice.parts):
-        said = choice.parts[place]
-        if isinstance(said, Text):
-            said.citations = [*said.citations, citation]
     if d:
         keep(choice, NAME, d)
+        for place, citation in read_citations(d, choice.parts):
+            said = choice.parts[place]
+            if isinstance(said, Text):
+                said.citations = [*said.citations, citation]
     return choice
 
 
@@ -250,19 +253,21 @@ def _characters(words: str, bytes_: int) -> int:
 
 def parse_usage(value: Any) -> Usage:
     d = spell(obj(value, "usageMetadata"), USAGE)
-    counts = {key: integer(d.pop(key), f"usageMetadata.{key}") for key in _COUNTS if key in d}
-    tools = d.get("toolUsePromptTokenCount")
-    prompt, said, thoughts = (counts.get(key) for key in ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount"))
+    counts: dict[str, int] = {}
+    for key in _COUNTS:
+        if (count := d.pop(key, None)) is not None:
+            counts[key] = count if type(count) is int else integer(count, f"usageMetadata.{key}")
+    thoughts, tools = counts.get("thoughtsTokenCount"), d.get("toolUsePromptTokenCount")
     usage = Usage(
-        input=_sum(prompt, None if tools is None else integer(tools, "usageMetadata.toolUsePromptTokenCount")),
+        input=_sum(counts.get("promptTokenCount"), tools if tools is None else integer(tools, "toolUsePromptTokenCount")),
         cache_read=counts.get("cachedContentTokenCount"),
-        audio_input=_audio(d.get("promptTokensDetails")),
-        output=_sum(said, thoughts),
+        output=_sum(counts.get("candidatesTokenCount"), thoughts),
         reasoning=thoughts,
-        audio_output=_audio(d.get("candidatesTokensDetails")),
+        extras={NAME: {"~counts": counts, **d}},
     )
-    note_down(usage, NAME, "~counts", counts)
-    keep(usage, NAME, d)
+    if d:
+        usage.audio_input = _audio(d.get("promptTokensDetails"))
+        usage.audio_output = _audio(d.get("candidatesTokensDetails"))
     return usage
 
 

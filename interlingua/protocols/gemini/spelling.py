@@ -57,4 +57,6 @@ USAGE: Final = _table(
 
 def spell(d: Json, table: dict[str, str]) -> Json:
     """A copy with the table's names in camelCase and without nulls, which say nothing."""
+    if table.keys().isdisjoint(d) and None not in d.values():
+        return d.copy()
     return {table.get(key, key): value for key, value in d.items() if value is not None}

@@ -73,7 +73,7 @@ from interlingua.protocols.wire import (
 )
 
 _PLAIN: Final = frozenset({"text", "thought", "thoughtSignature"})
-_HEAD: Final = ("responseId", "modelVersion", "createTime")
+_HEAD: Final = frozenset({"responseId", "modelVersion", "createTime"})
 _MOST: Final = 256  # candidates
 
 
@@ -159,6 +159,8 @@ class Parser:
             keep(start, NAME, d)
             events.append(start)
             return
+        if d.keys() <= _HEAD:
+            return
         rest = {key: value for key, value in d.items() if key not in _HEAD and self._base.get(key) != value}
         if rest:
             self._base = {**self._base, **rest}
@@ -175,7 +177,7 @@ class Parser:
                 self._part(index, choice, obj(item, "candidates.content.parts"), events)
         for key in ("finishReason", "finishMessage"):
             if key in d:
-                choice.ending[key] = d.pop(key)
+                choice.ending[key] = text(d.pop(key), key)
         if d:
             self._metadata(index, choice, d, events)
 

@@ -14,7 +14,9 @@ from interlingua.protocols.gemini.parts import DUMMY_SIGNATURE, format_call, for
 from interlingua.protocols.gemini.spelling import PART, spell
 from interlingua.protocols.wire import (
     array,
+    as_array,
     as_obj,
+    as_text,
     decode_json,
     foreign,
     is_json_object,
@@ -37,6 +39,10 @@ def read_turns(system: Any, contents: Any) -> list[Message]:
     messages = [] if system is None else [_read_system(system)]
     headed, waiting = len(messages), _Waiting()
     for i, item in enumerate(_listed(contents, "contents")):
+        if (plain := _plain_turn(item)) is not None and len(messages) - headed == i:
+            waiting.turn(plain.role == "assistant")
+            messages.append(plain)
+            continue
         path = f"contents[{i}]"
         content = _content(item, path)
         if len(messages) > headed and messages[-1].role == "assistant" and _says_nothing(content):
@@ -47,6 +53,15 @@ def read_turns(system: Any, contents: Any) -> list[Message]:
             note_down(message, NAME, "~at", i)
         messages.append(message)
     return messages
+
+
+def _plain_turn(item: Any) -> Message | None:
+    """The common turn, one text and no more, read without a detour."""
+    if type(item) is dict and len(d := as_obj(item)) == 2 and (role := d.get("role")) in ("user", "model"):
+        parts = as_array(d.get("parts"))
+        if len(parts) == 1 and len(part := as_obj(parts[0])) == 1 and (words := as_text(part.get("text"))):
+            return Message(role="user" if role == "user" else "assistant", parts=[Text(text=words)])
+    return None
 
 
 def _listed(value: Any, path: str) -> list[Any]:
@@ -102,11 +117,7 @@ def _read_turn(d: Json, i: int, path: str, waiting: _Waiting, before: list[Messa
         note_down(message, NAME, "~parts", "absent")
         parts = []
     waiting.turn(role == "model")
-    listed = _listed(parts, f"{path}.parts")
-    if len(listed) == 1 and as_obj(listed[0]).keys() == {"text"}:
-        message.parts = [Text(text=text(listed[0]["text"], f"{path}.parts[0].text"))]
-    else:
-        _read_parts(message, listed, i, path, waiting, before)
+    _read_parts(message, _listed(parts, f"{path}.parts"), i, path, waiting, before)
     if d:
         keep(message, NAME, d)
     return message
@@ -123,6 +134,9 @@ def _keep_role(message: Message, role: Any, path: str) -> None:
 def _read_parts(message: Message, parts: list[Any], i: int, path: str, waiting: _Waiting, before: list[Message]) -> None:
     message.parts = []
     for j, item in enumerate(parts):
+        if len(plain := as_obj(item)) == 1 and (words := as_text(plain.get("text"))) is not None:
+            message.parts.append(Text(text=words))
+            continue
         where = f"{path}.parts[{j}]"
         wire = {"text": item} if type(item) is str else obj(item, where)
         part = parse_part(wire, where, f"call_{i}_{j}")
@@ -163,8 +177,7 @@ def _read_system(value: Any) -> Message:
     role, parts = d.pop("role", None), d.pop("parts", None)
     if parts is None and not _PARTS.isdisjoint(spell(d, PART)):
         d, parts = {}, [d]
-    message = Message(role="system")
-    note_down(message, NAME, "~system")
+    message = Message(role="system", extras={NAME: {"~system": True}})
     if role is not None:
         note_down(message, NAME, "~role", text(role, "systemInstruction.role"))
     if parts is None:

@@ -233,15 +233,7 @@ def _format_choice(choice: Choice, i: int, lose: Lose) -> Json:
 def _say(part: AnyPart, j: int, path: str, message: Json, lose: Lose) -> None:
     match part:
         case Text():
-            field = "refusal" if part.refusal else "content"
-            if part.citations:
-                found = [a for k, c in enumerate(part.citations) if (a := format_annotation(c, f"{path}.citations[{k}]", lose))]
-                shift_annotations(found, len(message[field] or ""))
-                if found:
-                    message["annotations"] = message.get("annotations", []) + found
-            message[field] = (message[field] or "") + part.text
-            if part.signature is not None:
-                carry(message, j, part.signature)
+            _say_text(part, j, path, message, lose)
         case Thinking():
             if part.text:
                 field = (part.extras.get(NAME) or {}).get("~field", "reasoning_content")
@@ -267,6 +259,18 @@ def _say(part: AnyPart, j: int, path: str, message: Json, lose: Lose) -> None:
             assert_never(part)
     if part.extras:
         foreign(part, NAME, path, lose)
+
+
+def _say_text(part: Text, j: int, path: str, message: Json, lose: Lose) -> None:
+    field = "refusal" if part.refusal else "content"
+    if part.citations:
+        found = [a for k, c in enumerate(part.citations) if (a := format_annotation(c, f"{path}.citations[{k}]", lose))]
+        shift_annotations(found, len(message[field] or ""))
+        if found:
+            message["annotations"] = message.get("annotations", []) + found
+    message[field] = (message[field] or "") + part.text
+    if part.signature is not None:
+        carry(message, j, part.signature)
 
 
 def must_carry(part: Thinking) -> bool:

@@ -7,6 +7,7 @@ and its arguments are a whole JSON object, the others at the end.
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from interlingua.errors import InterlinguaError, UpstreamGarbage
 from interlingua.framing import Frame, Out
@@ -70,6 +71,34 @@ _DONE: Final = b"[DONE]"
 _CHUNK: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
 
 
+class _Words(Struct, gc=False, forbid_unknown_fields=True):
+    content: str
+
+
+class _Choice(Struct, gc=False, forbid_unknown_fields=True):
+    index: int
+    delta: _Words
+    finish_reason: None = None
+    logprobs: None = None
+
+
+class _Common(Struct, gc=False, forbid_unknown_fields=True):
+    """The chunk that nearly all are: some words of one choice and nothing else. Read typed, at a third of the cost."""
+
+    id: str
+    object: str
+    created: int
+    model: str
+    choices: tuple[_Choice]
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    usage: None = None
+
+
+_decode_common: Final = msgspec.json.Decoder(_Common).decode
+_UNCOMMON: Final = 8  # chunks in a row that were no common ones, after which none is tried
+
+
 class _Open:
     """One choice under way: which parts are open, and the arguments so far of its calls."""
 
@@ -92,17 +121,39 @@ class Parser:
         self._base: Json = {}
         self._choices: dict[int, _Open] = {}
         self._usage: Usage | None = None
+        self._uncommon = 0
+        self._tier: tuple[str | None, str | None] = None, None
 
     def feed(self, frame: Frame) -> list[AnyEvent]:
         if self._done:
             return []
         if frame.data == _DONE:
             return self._end()
+        if self._started and self._uncommon < _UNCOMMON:
+            try:
+                chunk = _decode_common(frame.data)
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                self._uncommon += 1
+            else:
+                event = self._common(chunk)
+                if event is not None:
+                    self._uncommon = 0
+                    return [event]
         try:
             chunk = decode_json(frame.data)
             return self._chunk(obj(chunk, "chunk"))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, InterlinguaError) as error:
             raise UpstreamGarbage(f"The provider's stream holds what is no chat completion chunk: {error}") from None
+
+    def _common(self, chunk: _Common) -> AnyEvent | None:
+        """The one event of a common chunk, or None where it opens a part or says something new of the whole."""
+        said = chunk.choices[0]
+        choice = self._choices.get(said.index)
+        if choice is None or choice.words is None or choice.words[0] != "content" or not said.delta.content:
+            return None
+        if chunk.service_tier != self._tier[0] or chunk.system_fingerprint != self._tier[1]:
+            return None
+        return PartDelta(choice=said.index, index=choice.words[1], text=said.delta.content)
 
     def close(self) -> list[AnyEvent]:
         """Some servers of this dialect end without [DONE]: a finish reason is mark enough."""
@@ -139,6 +190,7 @@ class Parser:
             start = Start(id=id_, model=model, created=as_count(chunk.get("created")) or 0)
             keep(start, NAME, self._base)
             events.append(start)
+            self._tier = rest.get("service_tier"), rest.get("system_fingerprint")
         for item in as_array(chunk.get("choices")):
             self._choice(obj(item, "choices"), events)
         if rest != self._base:
