@@ -44,7 +44,7 @@ def serve(config: Config, *, found: Sequence[str] = ()) -> int:
     if workers > 1:
         return _serve_many(config, listener, workers)
     Connection.max_head, Connection.max_body = config.server.max_head, config.server.max_body
-    server = Server(_uvicorn(config, build(config)), listener)
+    server = Server(settings(config, build(config)), listener)
     server.run(sockets=[listener])
     return 0
 
@@ -83,20 +83,23 @@ def address(listener: socket.socket) -> str:
 class Server(uvicorn.Server):
     """uvicorn's server, which says where it listens once it does, and reads its configuration again on SIGHUP."""
 
-    def __init__(self, settings: uvicorn.Config, listener: socket.socket) -> None:
+    def __init__(self, settings: uvicorn.Config, listener: socket.socket, quiet: bool = False) -> None:
         super().__init__(settings)
         self._listener = listener
+        self._quiet = quiet
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         _settle()
-        print(f"Interlingua listens on {address(self._listener)}", flush=True)
+        if not self._quiet:
+            print(f"Interlingua listens on {address(self._listener)}", flush=True)
 
 
-def _uvicorn(config: Config, app: Gateway | str) -> uvicorn.Config:
+def settings(config: Config, app: Gateway | str) -> uvicorn.Config:
     return uvicorn.Config(
         cast(Any, app),
         factory=isinstance(app, str),
+        interface="asgi3",
         http=Connection,
         loop="uvloop",
         ws="none",
@@ -118,9 +121,9 @@ def _serve_many(config: Config, listener: socket.socket, workers: int) -> int:
         os.environ[_SHARED] = shared
         os.environ[_SOURCE] = "" if config.source == SOURCE else config.source
         os.environ[_OVERRIDES] = msgspec.json.encode(config.overrides).decode()
-        settings = _uvicorn(config, "interlingua.app:worker")
+        shape = settings(config, "interlingua.app:worker")
         print(f"Interlingua listens on {address(listener)} with {workers} workers", flush=True)
-        Multiprocess(settings, sockets=[listener]).run()
+        Multiprocess(shape, sockets=[listener]).run()
     return 0
 
 

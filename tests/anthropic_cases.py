@@ -291,6 +291,53 @@ STREAM: list[Json] = [
     {"type": "message_stop"},
 ]
 
+# As OpenAI's client asks
+CHAT: Json = {
+    "model": "gpt-4o",
+    "messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "developer", "content": "Be kind."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "What is this?"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
+                {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{ "a": 1.0 }'}},
+                {"id": "call_2", "type": "function", "function": {"name": "f", "arguments": ""}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "call_1", "content": "one"},
+        {"role": "tool", "tool_call_id": "call_2", "content": [{"type": "text", "text": "two"}]},
+        {"role": "user", "content": "Go on."},
+    ],
+    "tools": [
+        {
+            "type": "function",
+            "function": {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}, "strict": False},
+        },
+        {"type": "function", "function": {"name": "g"}},
+    ],
+    "tool_choice": "auto",
+    "parallel_tool_calls": False,
+    "max_completion_tokens": 5000,
+    "stop": "END",
+    "user": "u-1",
+    "stream": True,
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "strict": True, "schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+    },
+    "reasoning_effort": "low",
+}
+
+
 # Short ways to ask
 
 OPUS, SONNET = "claude-opus-5", "claude-sonnet-4-5"

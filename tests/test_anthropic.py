@@ -308,6 +308,14 @@ def test_a_malformed_request_names_its_field(body: Json, param: str):
     assert caught.value.failure.param == param
 
 
+def test_words_born_later_are_kept():
+    later = {"tool_choice": {"type": "later", "n": 1}, "thinking": {"type": "later"}, "output_config": {"effort": "later"}}
+    body = {"model": OPUS, "messages": [], **later}
+    request = anthropic.parse_request(copy.deepcopy(body))
+    assert request.tool_choice is None and request.reasoning is None
+    assert sent(request) == (body, [])
+
+
 def test_the_path_gives_model_and_stream_where_a_host_puts_them_there():
     request = anthropic.parse_request({"messages": [], "anthropic_version": "vertex-2023-10-16"}, "claude-opus-5", True)
     assert (request.model, request.stream) == ("claude-opus-5", True)

@@ -27,6 +27,7 @@ from interlingua.losses import Losses
 from interlingua.protocols import anthropic, openai, target
 from tests.anthropic_cases import (
     ASKED,
+    CHAT,
     GOOGLE,
     OPUS,
     REQUEST,
@@ -54,51 +55,6 @@ from tests.anthropic_cases import (
 )
 
 # OpenAI's client, Anthropic's backend
-
-CHAT: Json = {
-    "model": "gpt-4o",
-    "messages": [
-        {"role": "system", "content": "Be brief."},
-        {"role": "developer", "content": "Be kind."},
-        {
-            "role": "user",
-            "content": [
-                {"type": "text", "text": "What is this?"},
-                {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
-                {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
-            ],
-        },
-        {
-            "role": "assistant",
-            "content": None,
-            "tool_calls": [
-                {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{ "a": 1.0 }'}},
-                {"id": "call_2", "type": "function", "function": {"name": "f", "arguments": ""}},
-            ],
-        },
-        {"role": "tool", "tool_call_id": "call_1", "content": "one"},
-        {"role": "tool", "tool_call_id": "call_2", "content": [{"type": "text", "text": "two"}]},
-        {"role": "user", "content": "Go on."},
-    ],
-    "tools": [
-        {
-            "type": "function",
-            "function": {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}, "strict": False},
-        },
-        {"type": "function", "function": {"name": "g"}},
-    ],
-    "tool_choice": "auto",
-    "parallel_tool_calls": False,
-    "max_completion_tokens": 5000,
-    "stop": "END",
-    "user": "u-1",
-    "stream": True,
-    "response_format": {
-        "type": "json_schema",
-        "json_schema": {"name": "n", "strict": True, "schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
-    },
-    "reasoning_effort": "low",
-}
 
 
 def test_a_chat_request_in_anthropics_words():

@@ -29,6 +29,7 @@ from interlingua.protocols.anthropic.names import api_version
 from interlingua.protocols.anthropic.schema import dialect
 from tests.anthropic_cases import (
     CHAR_LOCATION,
+    CHAT,
     GOOGLE,
     OPUS,
     SIGNED,

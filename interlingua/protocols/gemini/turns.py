@@ -282,8 +282,10 @@ class Turns:
                 self._lose(f"{path}.{key}", "dropped", "there is one instruction, and it says otherwise, or none")
 
     def _instruction(self, part: AnyPart, path: str) -> Json | None:
-        if isinstance(part, Text) or self._own:
-            return self._part(part, path, "user")
+        if self._own and isinstance(part, ToolResult):
+            return self._result(part, path, [])
+        if self._own or isinstance(part, Text):
+            return self._part(part, path)
         self._lose(path, "dropped", "a system instruction holds words only")
         return None
 
@@ -305,7 +307,7 @@ class Turns:
                     self._lose(where, "changed", "results come first in their turn")
                 turn.answers[part.id] = where
                 turn.items.append((self._calls.get(part.id, (_LAST - 1, ""))[0], self._result(part, where, trailing)))
-            elif (said := self._part(part, where, role)) is not None:
+            elif (said := self._part(part, where)) is not None:
                 if isinstance(part, ToolCall):
                     turn.calls[part.id] = where
                 turn.items.append((_LAST, said))
@@ -340,7 +342,7 @@ class Turns:
             hung = _Turn("model", {**content})
             self._turns.append(hung)
 
-    def _part(self, part: AnyPart, path: str, role: str) -> Json | None:
+    def _part(self, part: AnyPart, path: str) -> Json | None:
         """One part of a prompt; None where Gemini has no such thing (reported)."""
         match part:
             case Text():
@@ -433,7 +435,7 @@ class Turns:
             elif isinstance(part, Text) and part.text == "" and not self._own:
                 words.append("")
                 self._seal(part, {}, where)
-            elif (said := self._part(part, where, "user")) is not None:
+            elif (said := self._part(part, where)) is not None:
                 if isinstance(part, Text):
                     words.append(part.text)
                 elif inside:

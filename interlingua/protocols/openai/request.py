@@ -194,13 +194,13 @@ def _parse_tool(value: Any, path: str) -> Function | ServerTool:
         f.pop("parameters", None),
         f.pop("strict", None),
     )
-    if type(name) is not str:
-        name = text(need({"name": name}, "name", f"{path}.function.name"), f"{path}.function.name")
-    if description is not None and type(description) is not str:
+    if name.__class__ is not str:
+        text(need({"name": name}, "name", f"{path}.function.name"), f"{path}.function.name")
+    if description is not None and description.__class__ is not str:
         text(description, f"{path}.function.description")
-    if schema is not None and type(schema) is not dict:
+    if schema is not None and schema.__class__ is not dict:
         obj(schema, f"{path}.function.parameters")
-    if strict is not None and type(strict) is not bool:
+    if strict is not None and strict.__class__ is not bool:
         boolean(strict, f"{path}.function.strict")
     tool = Function(name=name, description=description, schema=schema, strict=strict)
     if f:

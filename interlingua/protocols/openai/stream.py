@@ -251,7 +251,7 @@ class Parser:
             self._audio(index, choice, parse_audio(dict(obj(audio, "delta.audio"))), events)
         for annotation in as_array(delta.pop("annotations", None)):
             if choice.words is not None:
-                citation = parse_annotation(obj(annotation, "delta.annotations"))
+                citation = parse_annotation(_unnumbered(obj(annotation, "delta.annotations")))
                 events.append(PartDelta(choice=index, index=choice.words[1], citation=citation))
         for call in as_array(delta.pop("tool_calls", None)):
             self._call(index, choice, dict(obj(call, "delta.tool_calls")), events)
@@ -320,6 +320,10 @@ def _logprobs(tokens: list[TokenLogprob]) -> Json:
     return {"content": [format_logprob(token) for token in tokens], "refusal": None}
 
 
+def _unnumbered(annotation: Json) -> Json:
+    return {key: value for key, value in annotation.items() if key != "index"}
+
+
 def _emptied(call: Json) -> Json:
     """A call's first piece without its arguments, which the deltas bring."""
     if custom := as_obj(call.get("custom")):
@@ -340,6 +344,7 @@ class Formatter:
         self._foot = b""
         self._calls: dict[tuple[int, int], int] = {}  # (choice, part) -> the wire's index of the call
         self._called: dict[int, int] = {}  # calls so far, by choice
+        self._cited: dict[int, int] = {}  # annotations so far, by choice: the SDK adds up only lists that have an index
         self._parts: dict[tuple[int, int], AnyPart] = {}
         self._thought: dict[tuple[int, int], list[str]] = {}
 
@@ -404,7 +409,8 @@ class Formatter:
                 event.citation, f"response.choices[{event.choice}].parts[{event.index}].citation", self._lose
             )
             if annotation:
-                out.append(self._chunk(event.choice, {"annotations": [annotation]}))
+                place = self._cited[event.choice] = self._cited.get(event.choice, -1) + 1
+                out.append(self._chunk(event.choice, {"annotations": [{**annotation, "index": place}]}))
         if event.signature is not None and part is not None:
             part.signature = event.signature
 
