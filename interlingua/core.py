@@ -1,7 +1,6 @@
 """What one configuration amounts to at run time: its providers, its router, its policies. Built once, exchanged whole."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from interlingua import __version__
@@ -10,7 +9,7 @@ from interlingua.config import Config
 from interlingua.metrics import Metrics
 from interlingua.pipeline import Answer, Call, Policy, compose
 from interlingua.policies.admission import Admission
-from interlingua.provider import Provider, refuse
+from interlingua.provider import Provider
 from interlingua.routing import Router
 
 
@@ -27,7 +26,6 @@ class Core:
         self.handle = compose(policies, self._ask)
         self.began = time.time()
         self.ready = True
-        self.refuse: Callable[[Call], None] = lambda call: refuse(call, call.losses)
 
     async def _ask(self, call: Call) -> Answer:
         assert call.decision is not None

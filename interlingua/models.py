@@ -31,7 +31,6 @@ _ROWS: Final[list[tuple[str, Model]]] = [
     (r"claude-(sonnet-4-0|sonnet-4-2|4-sonnet|sonnet-4$|sonnet-4@)", Model("claude", 64_000, "budget")),
     (r"claude-(opus|sonnet|haiku)-4-5", Model("claude", 64_000, "budget")),
     (r"claude-(opus|sonnet|haiku)-4-6", Model("claude", 128_000, "budget_or_adaptive")),
-    (r"claude-haiku", Model("claude", 64_000, "adaptive", sampling=False)),
     (r"claude-[a-z]", Model("claude", 128_000, "adaptive", sampling=False)),
     (r"claude", Model("claude", 4_096)),
     (r"gemini-([3-9]|\d\d)", Model("gemini", 65_536, "level", signs_calls=True)),

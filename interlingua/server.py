@@ -26,6 +26,7 @@ from interlingua.errors import (
 )
 from interlingua.framing import jsonarray, sse
 from interlingua.ir import End, Failure, PartDelta, PartStart, Start, Usage
+from interlingua.losses import Losses
 from interlingua.metrics import CONNECTIONS, LOSSES, ROUTES, Meter
 from interlingua.pipeline import Call, Events
 from interlingua.protocols import Protocol
@@ -76,6 +77,7 @@ class Exchange:
         "door",
         "headers",
         "id",
+        "losses",
         "meter",
         "path",
         "protocol",
@@ -97,6 +99,7 @@ class Exchange:
         self.protocol: Protocol = PROTOCOLS["openai"]
         self.call: Call | None = None
         self.started = False  # the head of the answer is out
+        self.losses = Losses()  # of the answer; those of the request are its call's
         self.usage: Usage | None = None
         self.meter: Meter | None = None
 
@@ -230,9 +233,7 @@ class Exchange:
             response.model = request.model
             response.id = response.id or self.id
             response.created = response.created or int(time.time())
-            out = self.protocol.format_response(response, request, call.losses)
-            if call.strict and call.losses:
-                core.refuse(call)
+            out = self.protocol.format_response(response, request, self.losses)
             return await self._send_json(200, out, self.told())
         finally:
             core.metrics.in_flight(-1)
@@ -267,7 +268,9 @@ class Exchange:
         assert call is not None
         headers = routed(call.decision)
         if call.losses:
-            headers.append((b"x-interlingua-losses", losses_header(call, self.protocol)))
+            headers.append((b"x-interlingua-losses", losses_header(call.losses, call, self.protocol)))
+        if self.losses:
+            headers.append((b"x-interlingua-response-losses", losses_header(self.losses, call, self.protocol)))
         return headers
 
     async def _send_json(self, status: int, body: Any, headers: Headers | None = None) -> int:
@@ -309,26 +312,25 @@ class Exchange:
         if self.meter is not None:
             self.meter.done(status, seconds, self.usage)
         call = self.call
-        if call is not None and call.losses and call.decision is not None:
-            for loss in call.losses:
+        if call is not None and (call.losses or self.losses) and call.decision is not None:
+            for loss in (*call.losses, *self.losses):
                 self.core.metrics.count(LOSSES, (call.client, call.decision.backend, pattern(loss.path), loss.how))
-            if status == 200 and call.request.stream:
-                _log.info("%s losses: %s", self.id, losses_header(call, self.protocol).decode())
+            if self.losses and status == 200 and call.request.stream:
+                _log.info("%s losses: %s", self.id, losses_header(self.losses, call, self.protocol).decode())
 
 
 class Stream:
     """The client's side of one streamed answer."""
 
-    __slots__ = ("_beat", "_beating", "_call", "_encode", "_exchange", "_formatter", "_framing", "_headed", "_began", "quiet")
+    __slots__ = ("_beat", "_beating", "_call", "_encode", "_exchange", "_formatter", "_framing", "_began", "quiet")
 
     def __init__(self, exchange: Exchange, call: Call, sse_framing: bool) -> None:
         self._exchange, self._call = exchange, call
-        self._formatter = exchange.protocol.Formatter(call.request, call.losses)
+        self._formatter = exchange.protocol.Formatter(call.request, exchange.losses)
         self._framing = None if sse_framing else jsonarray.Encoder()
         self._encode = sse.encode_all if self._framing is None else self._framing.encode_all
         self._beat = _BEATS[exchange.protocol.NAME] if sse_framing else b"\n"
         self._beating: asyncio.Task[None] | None = None
-        self._headed = 0  # losses told in the head
         self._began = time.perf_counter()
         self.quiet = 0.0  # seconds since the last byte, as the pulse counts them
 
@@ -379,7 +381,6 @@ class Stream:
     async def _start(self) -> None:
         exchange = self._exchange
         exchange.started = True
-        self._headed = len(self._call.losses)
         headers = exchange.told()
         headers += [
             (b"content-type", _STREAM_TYPES[self._framing is None]),
@@ -395,9 +396,9 @@ class Stream:
             await self._start()
         if self._framing is not None:
             data += self._framing.close()
-        elif len(self._call.losses) > self._headed and self._exchange.protocol.NAME != "gemini":
-            told = losses_header(self._call, self._exchange.protocol, self._headed)
-            data = sse.comment("x-interlingua-losses: " + told.decode()) + data
+        elif self._exchange.losses and self._exchange.protocol.NAME != "gemini":
+            told = losses_header(self._exchange.losses, self._call, self._exchange.protocol)
+            data = sse.comment("x-interlingua-response-losses: " + told.decode()) + data
         await self._exchange.send({"type": "http.response.body", "body": data})
         return status
 
@@ -467,9 +468,9 @@ def parse_body(body: bytes) -> dict[str, Any]:
     return cast(dict[str, Any], value)
 
 
-def losses_header(call: Call, protocol: Protocol, since: int = 0) -> bytes:
+def losses_header(losses: Losses, call: Call, protocol: Protocol) -> bytes:
     """`top_k;dropped, tools[1];changed`: paths in the client's own names, unsafe characters percent-encoded."""
-    told = dict.fromkeys(f"{_safe(protocol.field_path(loss.path, call.request))};{loss.how}" for loss in call.losses[since:])
+    told = dict.fromkeys(f"{_safe(protocol.field_path(loss.path, call.request))};{loss.how}" for loss in losses)
     out, size = list[str](), 0
     for entry in told:
         size += len(entry) + 2

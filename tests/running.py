@@ -80,10 +80,10 @@ def configured(folder: Path, url: str, more: str = "", backends: str = BACKENDS)
 async def gateway_of(settings: config.Config) -> AsyncIterator[tuple[Gateway, str]]:
     """The gateway under the server that `serve` would run it in."""
     gateway = app.build(settings)
-    Connection.max_head = settings.server.max_head
+    Connection.max_head, Connection.max_body = settings.server.max_head, settings.server.max_body
     listener = app.listen("127.0.0.1", 0)
     url = app.address(listener)
-    served = app._uvicorn(settings, gateway)
+    served = app.settings(settings, gateway)
     served.load()
     server = uvicorn.Server(served)
     server.lifespan = served.lifespan_class(served)
@@ -99,6 +99,9 @@ async def gateway_of(settings: config.Config) -> AsyncIterator[tuple[Gateway, st
             await asyncio.wait(tasks, timeout=5)
         assert not server.server_state.tasks
         await server.lifespan.shutdown()
+        if Connection.sweeping is not None:  # the next test's loop is another
+            Connection.sweeping.cancel()
+            Connection.sweeping = None
 
 
 @asynccontextmanager

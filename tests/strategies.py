@@ -40,13 +40,18 @@ def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | strategy
 
 
-extras = st.dictionaries(
-    st.sampled_from(ORIGINS), st.dictionaries(names.map("x_{}".format), words, min_size=1, max_size=2), max_size=2
+extras = st.dictionaries(st.sampled_from(ORIGINS), st.dictionaries(names, words, min_size=1, max_size=2), max_size=2).map(
+    lambda found: {origin: {f"x_{origin}_{key}": value for key, value in values.items()} for origin, values in found.items()}
 )
 signatures = st.builds(Signature, origin=st.sampled_from(ORIGINS), data=base64s)
 caches = st.builds(Cache, ttl=st.sampled_from((None, "5m", "1h", "30m")))
 schemas = st.builds(
-    lambda fields: {"type": "object", "properties": {f: {"type": "string"} for f in fields}, "required": fields, "additionalProperties": False},
+    lambda fields: {
+        "type": "object",
+        "properties": {f: {"type": "string"} for f in fields},
+        "required": fields,
+        "additionalProperties": False,
+    },
     st.lists(names, min_size=1, max_size=3, unique=True),
 )
 arguments = st.dictionaries(names, words | st.integers(0, 9), min_size=1, max_size=2).map(
@@ -75,10 +80,10 @@ thinking = st.one_of(
     st.builds(Thinking, text=words, signature=maybe(signatures)),
     st.builds(Thinking, redacted=st.just(True), signature=signatures),
 )
-calls = st.builds(ToolCall, id=ids, name=names, arguments=arguments, signature=maybe(signatures), cache=maybe(caches), extras=extras)
-opaques = st.builds(
-    Opaque, origin=st.sampled_from(ORIGINS), data=st.builds(lambda w: {"type": "x_block", "value": w}, words)
+calls = st.builds(
+    ToolCall, id=ids, name=names, arguments=arguments, signature=maybe(signatures), cache=maybe(caches), extras=extras
 )
+opaques = st.builds(Opaque, origin=st.sampled_from(ORIGINS), data=st.builds(lambda w: {"type": "x_block", "value": w}, words))
 
 
 @st.composite
@@ -133,7 +138,9 @@ def requests(draw: st.DrawFn) -> Request:
         if choice is None
         else ToolChoice(mode=choice, names=functions[:1] if choice == "named" else [], parallel=draw(maybe(st.booleans()))),
         output=draw(maybe(st.builds(Output, mode=st.just("schema"), schema=schemas, name=names, strict=maybe(st.booleans())))),
-        reasoning=draw(maybe(st.builds(Reasoning, effort=st.sampled_from(("low", "medium", "high")), visible=maybe(st.booleans())))),
+        reasoning=draw(
+            maybe(st.builds(Reasoning, effort=st.sampled_from(("low", "medium", "high")), visible=maybe(st.booleans())))
+        ),
         max_tokens=draw(maybe(st.integers(4096, 8192))),
         temperature=draw(maybe(st.sampled_from((0.0, 0.5, 1.0)))),
         top_p=draw(maybe(st.sampled_from((0.1, 0.9)))),
@@ -153,7 +160,12 @@ def requests(draw: st.DrawFn) -> Request:
 
 usages = st.builds(
     lambda i, cr, cw, o, r, ao: Usage(
-        input=i + (cr or 0) + (cw or 0), cache_read=cr, cache_write=cw, output=o + (r or 0) + (ao or 0), reasoning=r, audio_output=ao
+        input=i + (cr or 0) + (cw or 0),
+        cache_read=cr,
+        cache_write=cw,
+        output=o + (r or 0) + (ao or 0),
+        reasoning=r,
+        audio_output=ao,
     ),
     counts,
     maybe(counts),
@@ -178,7 +190,11 @@ answers = st.one_of(
     media.filter(lambda m: m.data is not None and m.kind in ("image", "audio")),
 )
 choices = st.builds(
-    Choice, parts=st.lists(answers, min_size=1, max_size=4), finish=finishes, logprobs=st.lists(logprobs, max_size=2), extras=extras
+    Choice,
+    parts=st.lists(answers, min_size=1, max_size=4),
+    finish=finishes,
+    logprobs=st.lists(logprobs, max_size=2),
+    extras=extras,
 )
 responses = st.builds(
     Response,

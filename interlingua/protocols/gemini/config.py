@@ -131,8 +131,6 @@ def _format_output(output: Output, target: Target, out: Json, lose: Lose) -> Non
     for field in ("name", "description"):
         if getattr(output, field) is not None:
             lose(f"output.{field}", "dropped", f"a schema of Gemini's has no {field}")
-    if output.strict is not None:
-        lose("output.strict", "dropped", "Gemini always holds to the schema")
     if output.extras:
         foreign(output, NAME, "output", lose)
 

@@ -74,6 +74,7 @@ from interlingua.protocols.wire import (
 
 _PLAIN: Final = frozenset({"text", "thought", "thoughtSignature"})
 _HEAD: Final = frozenset({"responseId", "modelVersion", "createTime"})
+_CHUNK: Final = _HEAD | {"candidates", "usageMetadata"}
 _MOST: Final = 256  # candidates
 
 
@@ -110,7 +111,9 @@ class Parser:
         if self._done:
             return []
         try:
-            return self._chunk(decode_json(frame.data))
+            value = decode_json(frame.data)
+            common = self._common(value) if self._started else None
+            return common if common is not None else self._chunk(value)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, InterlinguaError) as error:
             raise UpstreamGarbage(f"The provider's stream holds what is no generateContent response: {error}") from None
 
@@ -128,6 +131,31 @@ class Parser:
             events.append(ChoiceEnd(finish=blocked(self._feedback or {}), extras={NAME: {"~blocked": True}}))
         return [*events, End(usage=self._usage)]
 
+    def _common(self, value: Any) -> list[AnyEvent] | None:
+        """The common chunk, more words of the open text and no more, read without a detour."""
+        d, candidates = as_obj(value), as_array(as_obj(value).get("candidates"))
+        if len(candidates) != 1 or not d.keys() <= _CHUNK:
+            return None
+        candidate = as_obj(candidates[0])
+        content, index = as_obj(candidate.get("content")), candidate.get("index", 0)
+        parts = as_array(content.get("parts"))
+        if len(parts) != 1 or type(index) is not int or len(candidate) > ("index" in candidate) + 1:
+            return None
+        choice, part = self._choices.get(index), as_obj(parts[0])
+        words = as_text(part.get("text"))
+        if not words or len(part) != 1 or choice is None or choice.kind is not Text or choice.partial is not None:
+            return None
+        events: list[AnyEvent] = []
+        self._words(index, choice, Text, words, events)
+        self._use(d.get("usageMetadata"), events)
+        return events
+
+    def _use(self, usage: Any, events: list[AnyEvent]) -> None:
+        if usage is not None and usage != self._told:
+            self._told = usage
+            self._usage = parse_usage(usage)
+            events.append(UsageSoFar(usage=self._usage))
+
     def _chunk(self, value: Any) -> list[AnyEvent]:
         listed = as_array(value)
         d = spell(obj(listed[0] if len(listed) == 1 else value, "chunk"), ANSWER)
@@ -143,10 +171,7 @@ class Parser:
         if candidates is not None:
             for i, item in enumerate(array(candidates, "candidates")):
                 self._candidate(spell(obj(item, f"candidates[{i}]"), CANDIDATE), i, events)
-        if usage is not None and usage != self._told:
-            self._told = usage
-            self._usage = parse_usage(usage)
-            events.append(UsageSoFar(usage=self._usage))
+        self._use(usage, events)
         return events
 
     def _head(self, d: Json, events: list[AnyEvent]) -> None:
