@@ -6,7 +6,8 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
@@ -87,6 +88,13 @@ class Server(uvicorn.Server):
         super().__init__(settings)
         self._listener = listener
         self._quiet = quiet
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """An end that was asked for is no failure: the signal is not raised again."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import running
+import sdks_speakers
 import uvloop
 
 Start = Callable[..., Awaitable[running.House]]
@@ -43,3 +44,20 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             return await stack.enter_async_context(running.house(tmp_path, more, backends))
 
         yield begin
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=sdks_speakers.SPEAKERS)
+async def client(shared_house: running.House, request: pytest.FixtureRequest) -> AsyncIterator[sdks_speakers.Speaker]:
+    """Each SDK in turn, talking to the file's gateway."""
+    async with sdks_speakers.SPEAKERS[request.param](shared_house.url) as speaker:
+        yield speaker
+
+
+@pytest.fixture(params=["openai", "anthropic", "gemini"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "streamed"])
+def stream(request: pytest.FixtureRequest) -> bool:
+    return request.param

@@ -18,6 +18,19 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 PDF = "JVBERi0xLjQKJcOkw7zDtsOf"
 Json = dict[str, Any]
 
+CITY: Json = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+CLOSED: Json = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
+
+# The models asked for, by backend: a plain one, and one that thinks
+PLAIN = {"openai": "openai/gpt-4o", "anthropic": "anthropic/claude-haiku-4-5", "gemini": "gemini/gemini-2.5-flash"}
+THINKS = {"openai": "openai/o3", "anthropic": "anthropic/claude-haiku-4-5", "gemini": "gemini/gemini-3-pro"}
+
+# How an answer ends, in each client's words
+STOP = {"openai": "stop", "anthropic": "end_turn", "gemini": "STOP"}
+TOOL = {"openai": "tool_calls", "anthropic": "tool_use", "gemini": "STOP"}
+LENGTH = {"openai": "length", "anthropic": "max_tokens", "gemini": "MAX_TOKENS"}
+FILTER = {"openai": "content_filter", "anthropic": "refusal", "gemini": "SAFETY"}
+
 
 class Call(Struct, frozen=True):
     id: str | None
@@ -74,7 +87,6 @@ class Speaker(ABC):
     """One SDK pointed at one gateway."""
 
     name: str
-    signs: str  # where a backend's seal travels, in the SDK's own words
 
     def __init__(self, url: str) -> None:
         self.heads = httpx2.Headers()
@@ -117,7 +129,6 @@ class Speaker(ABC):
 
 class OpenAI(Speaker):
     name = "openai"
-    signs = "extra_content"
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -129,7 +140,10 @@ class OpenAI(Speaker):
             return self.told(await self.client.chat.completions.create(**fields))
         options = {"include_usage": True}
         async with self.client.chat.completions.stream(**fields, stream_options=options) as events:
-            return self.told(await events.get_final_completion())
+            try:
+                return self.told(await events.get_final_completion())
+            except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError):
+                return self.told(events.current_completion_snapshot)  # the helper refuses to call these answers final
 
     def fields(self, ask: Ask) -> Json:
         system = [{"role": "system", "content": ask.system}] if ask.system else []
@@ -206,7 +220,6 @@ class OpenAI(Speaker):
 
 class Anthropic(Speaker):
     name = "anthropic"
-    signs = "signature"
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -287,7 +300,6 @@ class Anthropic(Speaker):
 
 class Gemini(Speaker):
     name = "gemini"
-    signs = "thought_signature"
 
     def __init__(self, url: str) -> None:
         super().__init__(url)

@@ -153,7 +153,7 @@ def test_a_call_sealed_with_what_its_model_wants_back() -> None:
         ({"tools": [ServerTool(origin="openai", kind="web_search")]}, [("tools[0]", "dropped")]),
         (
             {"output": Output(mode="schema", schema={}, strict=True, description="d")},
-            [("output.description", "dropped"), ("output.strict", "dropped")],
+            [("output.description", "dropped")],
         ),
         (
             {"reasoning": Reasoning(enabled=False, effort="low", budget=5)},
@@ -211,12 +211,16 @@ def test_a_turn_of_nothing_but_foreign_thoughts_is_left_out() -> None:
 
 def test_a_result_of_empty_words_and_unknown_blocks() -> None:
     call = Message(role="assistant", parts=[ToolCall(id="1", name="f")])
-    blocks: list[Any] = [Text(cache=Cache()), Opaque(origin="anthropic", data={}), Opaque(origin="gemini", data={"x": 1})]
+    bearer = Text(cache=Cache(), signature=Signature("gemini", "QQ=="), refusal=True, extras={"gemini": {"x": 1}})
+    blocks: list[Any] = [bearer, Opaque(origin="anthropic", data={}), Opaque(origin="gemini", data={"x": 1})]
     out, losses = write(asked(call, Message(role="tool", parts=[ToolResult(id="1", parts=blocks)])))
     assert out["contents"][1]["parts"] == [
         {"functionResponse": {"name": "f", "id": "1", "response": {"output": ""}, "parts": [{"x": 1}]}}
     ]
-    assert losses == [("messages[1].parts[0].parts[0].cache", "dropped"), ("messages[1].parts[0].parts[1]", "dropped")]
+    assert losses == [
+        *((f"messages[1].parts[0].parts[0].{field}", "dropped") for field in ("cache", "signature", "x", "refusal")),
+        ("messages[1].parts[0].parts[1]", "dropped"),
+    ]
 
 
 def test_no_header_is_needed() -> None:

@@ -3,42 +3,15 @@
 The mock behind the gateway is strict: what its vendor would refuse fails the test (`House.judge`).
 """
 
-from collections.abc import AsyncIterator
+import json
 from typing import Any
 
 import pytest
-import pytest_asyncio
+from google.genai import errors, types
 from running import House
-from sdks_speakers import SPEAKERS, Ask, Call, Speaker, Told
+from sdks_speakers import CITY, CLOSED, PDF, PIXEL, PLAIN, STOP, TOOL, Ask, Json, Speaker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-BACKENDS = ("openai", "anthropic", "gemini")
-PLAIN = {"openai": "openai/gpt-4o", "anthropic": "anthropic/claude-haiku-4-5", "gemini": "gemini/gemini-2.5-flash"}
-THINKS = {"openai": "openai/o3", "anthropic": "anthropic/claude-haiku-4-5", "gemini": "gemini/gemini-3-pro"}
-STOP = {"openai": "stop", "anthropic": "end_turn", "gemini": "STOP"}
-TOOL = {"openai": "tool_calls", "anthropic": "tool_use", "gemini": "STOP"}
-LENGTH = {"openai": "length", "anthropic": "max_tokens", "gemini": "MAX_TOKENS"}
-FILTER = {"openai": "content_filter", "anthropic": "refusal", "gemini": "SAFETY"}
-CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-CLOSED = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
-TOOLS = {"weather": CITY, "time": CITY}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=SPEAKERS)
-async def client(shared_house: House, request: pytest.FixtureRequest) -> AsyncIterator[Speaker]:
-    async with SPEAKERS[request.param](shared_house.url) as speaker:
-        yield speaker
-
-
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture(params=[False, True], ids=["whole", "streamed"])
-def stream(request: pytest.FixtureRequest) -> bool:
-    return request.param
 
 
 async def test_text(house: House, client: Speaker, backend: str, stream: bool) -> None:
@@ -56,6 +29,32 @@ async def test_text(house: House, client: Speaker, backend: str, stream: bool) -
     assert [word for word in ("You", "said:", "Hello,", "you") if word not in str(house.sent)] == []
 
 
+@pytest.mark.parametrize("name", ["exact-{}", "from-{}-text"])
+async def test_an_answer_bears_the_name_that_was_asked_for(
+    house: House, client: Speaker, backend: str, stream: bool, name: str
+) -> None:
+    told = await client.ask(Ask(model=name.format(backend), turns=[client.user("Hi")]), stream)
+    assert (told.text, told.model) == ("You said: Hi", name.format(backend))
+    assert told.heads["x-interlingua-route"] == "model_mapping"
+    assert told.heads["x-interlingua-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("client", ["openai"], indirect=True)
+@pytest.mark.parametrize("role", ["system", "developer"])
+@pytest.mark.parametrize("model", ["gpt-4o", "claude-opus-5-5", "claude-haiku-4-5", "gemini-2.5-flash"])
+async def test_openai_speaks_to_the_model_in_the_middle(house: House, client: Speaker, model: str, role: str) -> None:
+    backend = next(name for name, plain in PLAIN.items() if plain.partition("/")[2][:4] == model[:4])
+    turns = [client.user("one"), {"role": "assistant", "content": "two"}, client.user("three"), {"role": role, "content": "Short."}]
+    told = await client.ask(Ask(model=f"{backend}/{model}", turns=turns, system="Be kind."), stream=False)
+    assert told.text == "You said: three"
+    assert "Short." in str(house.sent) and "Be kind." in str(house.sent)
+    hoisted = model in ("claude-haiku-4-5", "gemini-2.5-flash")  # they take such words at the start alone
+    assert (told.losses.get("messages[4]") == "changed") is hoisted
+
+
+# Tools
+
+
 async def test_a_tool_and_its_result(house: House, client: Speaker, backend: str, stream: bool) -> None:
     ask = Ask(model=PLAIN[backend], turns=[client.user("[[text_tool]] weather?")], tools={"weather": CITY})
     first = await client.ask(ask, stream)
@@ -71,8 +70,7 @@ async def test_a_tool_and_its_result(house: House, client: Speaker, backend: str
 async def test_parallel_tools(
     house: House, client: Speaker, backend: str, stream: bool, scenario: str, names: tuple[str, ...]
 ) -> None:
-    tools = {name: CITY for name in names}
-    ask = Ask(model=PLAIN[backend], turns=[client.user(f"[[{scenario}]]")], tools=tools)
+    ask = Ask(model=PLAIN[backend], turns=[client.user(f"[[{scenario}]]")], tools=dict.fromkeys(names, CITY))
     first = await client.ask(ask, stream)
     assert [call.name for call in first.calls] == [names[0], names[-1]]
     assert [call.arguments for call in first.calls] == [{"city": "mock city"}] * 2
@@ -87,3 +85,158 @@ async def test_parallel_tools(
     second = await client.ask(ask, stream)
     gave = {f"{names[0]}: mild", f"{names[-1]}: late"}
     assert set(second.text.removeprefix("The tools gave: ").split("; ")) == gave
+
+
+async def test_empty_tool_calls_are_no_calls(house: House, client: Speaker, stream: bool) -> None:
+    ask = Ask(model=PLAIN["openai"], turns=[client.user("[[empty_tool_calls]] hi")], tools={"weather": CITY})
+    told = await client.ask(ask, stream)
+    assert (told.text, told.calls, told.finish) == ("You said: hi I have 1 tool.", [], STOP[client.name])
+
+
+@pytest.mark.parametrize(("force", "called"), [("none", []), ("any", ["weather"]), ("time", ["time"])])
+async def test_forced_tools(
+    house: House, client: Speaker, backend: str, stream: bool, force: str, called: list[str]
+) -> None:
+    ask = Ask(model=PLAIN[backend], turns=[client.user("hi")], tools={"weather": CITY, "time": CITY}, force=force)
+    told = await client.ask(ask, stream)
+    assert [call.name for call in told.calls] == called
+    assert told.finish == (TOOL if called else STOP)[client.name]
+    assert not [path for path in told.losses if path.startswith(("tool", "toolConfig"))]
+
+
+PARALLEL = {"openai": "parallel_tool_calls", "anthropic": "tool_choice.disable_parallel_tool_use"}
+
+
+@pytest.mark.parametrize("client", PARALLEL, indirect=True)
+async def test_one_tool_at_a_time(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    turns = [client.user("[[parallel]]")]
+    told = await client.ask(Ask(model=PLAIN[backend], turns=turns, tools={"weather": CITY, "time": CITY}, parallel=False), stream)
+    if backend == "gemini":
+        assert told.losses[PARALLEL[client.name]] == "dropped"
+    else:
+        assert [call.name for call in told.calls] == ["weather"]
+        assert PARALLEL[client.name] not in told.losses
+
+
+def failed_with_a_picture(client: Speaker, call: Any) -> list[Any]:
+    """A tool's result that is an error, and a picture where the client can say it."""
+    if client.name == "anthropic":
+        content = [{"type": "text", "text": "broken"}, client.image()]
+        return [client.user({"type": "tool_result", "tool_use_id": call.id, "is_error": True, "content": content})]
+    if client.name == "gemini":
+        picture = {"inline_data": {"mime_type": "image/png", "data": PIXEL}}
+        told = {"id": call.id, "name": call.name, "response": {"error": "broken"}, "parts": [picture]}
+        return [types.Content(role="user", parts=[types.Part.model_validate({"function_response": told})])]
+    return [{"role": "tool", "tool_call_id": call.id, "content": [{"type": "text", "text": "broken"}]}]
+
+
+async def test_a_result_that_is_an_error_with_a_picture(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    ask = Ask(model=PLAIN[backend], turns=[client.user("[[tool]]")], tools={"weather": CITY})
+    first = await client.ask(ask, stream)
+    ask.turns += [first.native, *failed_with_a_picture(client, first.calls[0])]
+    second = await client.ask(ask, stream)
+    assert second.text.startswith("The tools gave: weather: ") and "broken" in second.text
+    sent = json.dumps(house.sent)
+    if client.name == "openai":
+        return
+    assert PIXEL in sent.replace("-", "+").replace("_", "/")  # Google's SDK writes URL-safe base64
+    told = {"anthropic": '"is_error": true', "gemini": '"error": "broken"', "openai": None}[backend]
+    assert told in sent if told else [path for path in second.losses if path.endswith((".is_error", ".response"))]
+
+
+# Forms
+
+
+async def test_json_by_schema(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("hi")], form=CLOSED), stream)
+    assert json.loads(told.text) == {"a": "mock a"}
+    assert told.finish == STOP[client.name]
+
+
+JSON_MODE = {"openai": "response_format", "gemini": "generationConfig.responseMimeType"}
+
+
+@pytest.mark.parametrize("client", JSON_MODE, indirect=True)
+async def test_json_of_any_form(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("hi, in JSON")], form={}), stream)
+    if backend == "anthropic":
+        assert told.losses[JSON_MODE[client.name]] == "dropped"
+    else:
+        assert json.loads(told.text) == {"answer": "You said: hi, in JSON"}
+
+
+# Media
+
+
+def seen(what: str) -> str:
+    return f"You said: Look I saw 1 attachment: {what}."
+
+
+async def test_an_image(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("Look", client.image())]), stream)
+    assert told.text == seen("image image/png 70 bytes")
+
+
+CONTENT = {"openai": "messages[0].content[1]", "anthropic": "messages[0].content[1]", "gemini": "contents[0].parts[1]"}
+
+
+async def test_an_image_by_its_address(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    url = "https://example.com/a.png"
+    ask = Ask(model=PLAIN[backend], turns=[client.user("Look", client.image(url))])
+    if client.name == backend == "gemini":  # who speaks to Google in its own words hears its own refusal
+        house.refusals = True
+        with pytest.raises(errors.ClientError, match="unsupported file uri"):
+            await client.ask(ask, stream)
+        return
+    told = await client.ask(ask, stream)
+    if backend == "gemini":
+        assert (told.text, told.losses[CONTENT[client.name]]) == ("You said: Look", "dropped")
+    else:
+        assert told.text == seen(f"image {url}")
+
+
+async def test_a_pdf(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("Look", client.pdf())]), stream)
+    assert told.text == seen(f"document application/pdf {len(PDF) * 3 // 4} bytes")
+
+
+def audio(client: Speaker) -> Any:
+    if client.name == "openai":
+        return {"type": "input_audio", "input_audio": {"data": PIXEL, "format": "wav"}}
+    return types.Part.model_validate({"inline_data": {"mime_type": "audio/wav", "data": PIXEL}})
+
+
+@pytest.mark.parametrize("client", ["openai", "gemini"], indirect=True)
+async def test_audio(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("Look", audio(client))]), stream)
+    if backend == "anthropic":
+        assert (told.text, told.losses[CONTENT[client.name]]) == ("You said: Look", "dropped")
+    else:
+        assert told.text == seen("audio audio/wav 70 bytes")
+
+
+# Losses, in the client's own words
+
+SAMPLING: dict[str, tuple[Json, dict[str, set[str]]]] = {
+    "openai": (
+        {"seed": 7, "frequency_penalty": 0.5, "user": "ada"},
+        {"openai": set(), "anthropic": {"seed", "frequency_penalty"}, "gemini": {"user"}},
+    ),
+    "anthropic": (
+        {"metadata": {"user_id": "ada"}, "cache_control": {"type": "ephemeral"}},
+        {"openai": set(), "anthropic": set(), "gemini": {"metadata.user_id"}},
+    ),
+    "gemini": (
+        {"top_k": 4, "seed": 7},
+        {"openai": {"generationConfig.topK"}, "anthropic": {"generationConfig.seed"}, "gemini": set()},
+    ),
+}
+
+
+async def test_losses_bear_the_clients_own_names(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    own, lost = SAMPLING[client.name]
+    told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("hi")], own=own), stream)
+    assert told.text == "You said: hi"
+    asked = {path for path in told.losses if not path.startswith("response")}
+    assert lost[backend] <= asked
+    assert asked <= lost[backend] | {"cache_control"}

@@ -118,6 +118,7 @@ def format_config(request: Request, target: Target, lose: Lose) -> Json:
 
 
 def _format_output(output: Output, target: Target, out: Json, lose: Lose) -> None:
+    """Its name is a label only, and Gemini is always strict."""
     if not note(output, NAME, "~mime"):
         out["responseMimeType"] = "text/plain" if output.mode == "text" else "application/json"
     old = note(output, NAME, "~schema")
@@ -128,9 +129,8 @@ def _format_output(output: Output, target: Target, out: Json, lose: Lose) -> Non
             out["responseSchema"] = to_openapi(output.schema, "output.schema", lose)
         else:
             out["responseJsonSchema"] = output.schema
-    for field in ("name", "description"):
-        if getattr(output, field) is not None:
-            lose(f"output.{field}", "dropped", f"a schema of Gemini's has no {field}")
+    if output.description is not None:
+        lose("output.description", "dropped", "a schema of Gemini's is told without a word about it")
     if output.extras:
         foreign(output, NAME, "output", lose)
 

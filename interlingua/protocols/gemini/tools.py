@@ -132,8 +132,6 @@ def format_tool_config(request: Request, lose: Lose) -> Json | None:
     calling: Json = {"mode": mode}
     if choice.names and choice.mode != "none":
         calling["allowedFunctionNames"] = choice.names[:1] if choice.mode == "named" else choice.names
-    elif mode == "VALIDATED" and choice.mode == "auto" and not own:  # auto was said: any of them, by name
-        calling["allowedFunctionNames"] = [tool.name for tool in request.tools if isinstance(tool, Function)]
     return {"functionCallingConfig": calling}
 
 

@@ -423,6 +423,17 @@ class Turns:
         self._seal(result, out, path)
         return out
 
+    def _bare(self, part: Text, path: str) -> None:
+        """A result's words are a string: whatever else their part bears is lost."""
+        out: Json = {}
+        self._seal(part, out, path)
+        for key in out:
+            self._lose(f"{path}.{'signature' if key == 'thoughtSignature' else key}", "dropped", "a result's words are a string")
+        if part.citations:
+            self._lose(f"{path}.citations", "dropped", "a prompt's text has no citations")
+        if part.refusal:
+            self._lose(f"{path}.refusal", "dropped", "Gemini does not tell a refusal from other words")
+
     def _told(self, result: ToolResult, path: str, trailing: list[Json]) -> tuple[list[str], list[Json]]:
         """A result's words, and the media that stand in it; where the model takes none there, they trail."""
         words: list[str] = []
@@ -432,17 +443,16 @@ class Turns:
             where = f"{path}.parts[{k}]"
             if isinstance(part, Opaque) and part.origin == NAME:
                 media.append(part.data)
-            elif isinstance(part, Text) and part.text == "" and not self._own:
-                words.append("")
-                self._seal(part, {}, where)
-            elif (said := self._part(part, where)) is not None:
-                if isinstance(part, Text):
-                    words.append(part.text)
-                elif inside:
-                    media.append(said)
-                else:
-                    trailing.append(said)
-                    self._lose(where, "changed", f"shown after the results: {self._target.model} takes no media in one")
+            elif isinstance(part, Text):
+                words.append(part.text)
+                self._bare(part, where)
+            elif (said := self._part(part, where)) is None:
+                continue
+            elif inside:
+                media.append(said)
+            else:
+                trailing.append(said)
+                self._lose(where, "changed", f"shown after the results: {self._target.model} takes no media in one")
         return words, media
 
 

@@ -1,5 +1,6 @@
 """A Chat Completions request: read from a client, written for a backend. Source: CompletionCreateParamsBase."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never, cast
 
@@ -54,6 +55,9 @@ from interlingua.protocols.wire import (
 
 EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
 _MAX_STOP: Final = 4
+# What a reasoning model refuses (the SDK's notes on these parameters), but for the values that say nothing.
+_SAMPLING: Final = {"temperature": 1, "top_p": 1, "frequency_penalty": 0, "presence_penalty": 0, "logprobs": False}
+_NO_EFFORT_WITH_TOOLS: Final = re.compile(r"(^|/)gpt-(5\.[4-9]|[6-9]|\d\d)")  # in Chat Completions: "Use /v1/responses"
 
 # Reading
 
@@ -279,14 +283,10 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
     for i, message in enumerate(request.messages):
         _format_message(message, i, target, messages, lose)
     out: Json = {"model": target.model, "messages": messages}
-    for key in ("frequency_penalty", "presence_penalty", "seed", "n", "user"):
+    for key in ("seed", "n", "user"):
         if (value := getattr(request, key)) is not None:
             out[key] = value
     _format_sampling(request, target, out, lose)
-    if request.stop:
-        out["stop"] = request.stop[:_MAX_STOP] if len(request.stop) > 1 else request.stop[0]
-        if len(request.stop) > _MAX_STOP:
-            lose("stop", "changed", f"OpenAI takes {_MAX_STOP} at most")
     if request.tools:
         tools = [tool for i, t in enumerate(request.tools) if (tool := _format_tool(t, f"tools[{i}]", lose)) is not None]
         if tools:
@@ -313,15 +313,18 @@ def request_headers(body: Json, own: Mapping[bytes, bytes]) -> bytes:
 
 def _format_sampling(request: Request, target: Target, out: Json, lose: Lose) -> None:
     refuses = not target.facts.sampling and not (request.reasoning and request.reasoning.enabled is False)
-    for key in ("temperature", "top_p"):
+    for key in (*_SAMPLING, "top_logprobs"):
         value = getattr(request, key)
-        if value is not None and refuses and value != 1:
+        if value is not None and refuses and value != _SAMPLING.get(key):
             lose(key, "dropped", f"{target.model} takes no {key}")
         elif value is not None:
             out[key] = value
-    for key in ("logprobs", "top_logprobs"):
-        if (value := getattr(request, key)) is not None:
-            out[key] = value
+    if request.stop and refuses:
+        lose("stop", "dropped", f"{target.model} takes no stop")
+    elif request.stop:
+        out["stop"] = request.stop[:_MAX_STOP] if len(request.stop) > 1 else request.stop[0]
+        if len(request.stop) > _MAX_STOP:
+            lose("stop", "changed", f"OpenAI takes {_MAX_STOP} at most")
     if request.top_k is not None:
         if note(request, NAME, "~top_k") or "top_k" in target.quirks:
             out["top_k"] = request.top_k
@@ -395,9 +398,8 @@ def _format_output(output: Output, lose: Lose) -> Json:
 def _format_reasoning(reasoning: Reasoning, target: Target, out: Json, lose: Lose) -> None:
     effort: str | None = "none" if reasoning.enabled is False else reasoning.effort
     if effort is None and reasoning.budget is not None:
-        effort = next(
-            (e for limit, e in ((1024, "minimal"), (4096, "low"), (16384, "medium")) if reasoning.budget <= limit), "high"
-        )
+        # never "minimal", which most models refuse
+        effort = next((e for limit, e in ((4096, "low"), (16384, "medium")) if reasoning.budget <= limit), "high")
     if reasoning.budget is not None:
         lose("reasoning.budget", "changed" if effort else "dropped", "OpenAI takes an effort, not a budget")
     if effort is None:
@@ -405,6 +407,8 @@ def _format_reasoning(reasoning: Reasoning, target: Target, out: Json, lose: Los
             lose("reasoning.enabled", "dropped", "the model decides by itself")
     elif target.facts.family == "openai":
         lose("reasoning", "dropped", f"{target.model} does not reason")
+    elif effort != "none" and _NO_EFFORT_WITH_TOOLS.search(target.model) and _has_function(out):
+        lose("reasoning", "dropped", f"{target.model} takes no effort beside tools")
     else:
         out["reasoning_effort"] = effort
         if reasoning.enabled is False and reasoning.effort is not None:
@@ -413,6 +417,10 @@ def _format_reasoning(reasoning: Reasoning, target: Target, out: Json, lose: Los
         lose("reasoning.visible", "dropped", "Chat Completions has no such switch")
     if reasoning.extras:
         foreign(reasoning, NAME, "reasoning", lose)
+
+
+def _has_function(out: Json) -> bool:
+    return any(tool["type"] == "function" for tool in out.get("tools", ()))
 
 
 def _format_message(message: Message, i: int, target: Target, out: list[Json], lose: Lose) -> None:
@@ -532,7 +540,8 @@ def _format_assistant(parts: list[tuple[str, AnyPart]], listed: bool, target: Ta
 
 def _format_thinking(part: Thinking, path: str, target: Target, out: Json, lose: Lose) -> None:
     field = note(part, NAME, "~field") or ("reasoning_content" if target.facts.replays else None)
-    if field is None or not part.text:
+    refuses = target.facts.family in ("openai", "openai_reasoning") and "gpt-oss" not in target.model
+    if field is None or not part.text or refuses:
         lose(path, "dropped", "Chat Completions keeps its reasoning to itself")
         return
     out[field] = out.get(field, "") + part.text

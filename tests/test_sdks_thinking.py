@@ -1,0 +1,151 @@
+"""Reasoning through the SDKs: told, and sent back so that its seals reach the model that set them, by whatever way the client has.
+
+The mock knows its own seals and refuses any other, and newer Gemini models refuse a call that has lost its seal.
+"""
+
+import json
+from typing import Any
+
+import pytest
+from running import House
+from sdks_speakers import CITY, PLAIN, STOP, THINKS, TOOL, Ask, Json, Speaker, Told
+
+from interlingua.mock import seal
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SEALING = ["anthropic", "gemini"]  # the backends that sign reasoning
+
+
+async def test_reasoning_is_told_and_can_be_sent_back(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    ask = Ask(model=PLAIN[backend], turns=[client.user("[[reasoning]] hi")])
+    first = await client.ask(ask, stream)
+    assert (first.text, first.finish) == ("So far so good. You said: hi", STOP[client.name])
+    assert first.thinking.startswith("Step 1: the user wants") and "Step 2: the user wants" in first.thinking
+    assert first.tokens.reasoning == 30
+    ask.turns += [first.native, client.user("go on")]
+    assert (await client.ask(ask, stream)).text == "You said: go on"
+
+
+async def test_effort_reaches_the_model(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    told = await client.ask(Ask(model=THINKS[backend], turns=[client.user("hi")], think=True, limit=4096), stream)
+    assert told.text == "You said: hi"
+    match backend:
+        case "openai":
+            assert house.sent["reasoning_effort"] == "low"
+        case "anthropic":
+            assert house.sent["thinking"]["type"] == "enabled"
+            assert 1024 <= house.sent["thinking"]["budget_tokens"] <= 3072
+        case _:
+            asked = house.sent["generationConfig"]["thinkingConfig"]
+            assert asked.get("thinkingLevel") == "LOW" or asked.get("thinkingBudget") == 1024
+
+
+EFFORTS: dict[str, tuple[Json, str]] = {
+    "openai": ({"reasoning_effort": "high"}, "reasoning_effort"),
+    "anthropic": ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}, "output_config.effort"),
+    "gemini": ({"thinking_config": {"thinking_level": "HIGH"}}, "generationConfig.thinkingConfig.thinkingLevel"),
+}
+HIGH = {
+    "openai/gpt-5.5": {"reasoning_effort": "high"},
+    "anthropic/claude-opus-4-8": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+    "gemini/gemini-3-pro": {"generationConfig": {"thinkingConfig": {"thinkingLevel": "HIGH"}}},
+}
+
+
+@pytest.mark.parametrize("model", HIGH)
+async def test_a_high_effort_is_high_everywhere(house: House, client: Speaker, model: str) -> None:
+    own, path = EFFORTS[client.name]
+    told = await client.ask(Ask(model=model, turns=[client.user("hi")], own=own), stream=False)
+    assert told.text == "You said: hi"
+    assert path not in told.losses
+    sent = json.loads(json.dumps(house.sent), object_pairs_hook=lambda pairs: {k: v for k, v in pairs if k != "maxOutputTokens"})
+    assert {key: sent.get(key) for key in HIGH[model]} == HIGH[model]
+
+
+# Seals
+
+
+def sealed(house: House, backend: str) -> list[str]:
+    """The seals that the last request brought to the backend."""
+    if backend == "anthropic":
+        blocks: list[Json] = [b for m in house.sent["messages"] if m["role"] == "assistant" for b in m["content"]]
+        found = [block.get("signature") or block.get("data") for block in blocks]
+    else:
+        found = [part.get("thoughtSignature") for content in house.sent["contents"] for part in content["parts"]]
+    return [text for text in found if text]
+
+
+async def called(client: Speaker, ask: Ask, stream: bool) -> Told:
+    first = await client.ask(ask, stream)
+    assert first.calls and first.finish == TOOL[client.name]
+    return first
+
+
+async def round_of_tools(client: Speaker, ask: Ask, first: Told, turn: Any, stream: bool) -> None:
+    ask.turns += [turn, *client.results(*((call, "mild") for call in first.calls))]
+    second = await client.ask(ask, stream)
+    assert second.text == "The tools gave: " + "; ".join(f"{call.name}: mild" for call in first.calls)
+
+
+@pytest.mark.parametrize("back", ["as_it_came", "bare"])
+@pytest.mark.parametrize("scenario", ["think_tool", "parallel"])
+@pytest.mark.parametrize("backend", SEALING, indirect=True)
+async def test_seals_come_back(
+    house: House, client: Speaker, backend: str, stream: bool, scenario: str, back: str, request: pytest.FixtureRequest
+) -> None:
+    """Whether the client sends back what the SDK gave it, or only ids, names and arguments: the gateway remembers."""
+    if (backend, scenario) == ("anthropic", "parallel"):
+        scenario = "think_tool"
+    asked = client.user(f"[[{scenario}]] {request.node.name}")  # ids follow from the words: each test has its own
+    ask = Ask(model=THINKS[backend], turns=[asked], tools={"weather": CITY, "time": CITY}, think=True)
+    first = await called(client, ask, stream)
+    assert first.thinking.startswith("Step 1:") or backend == "gemini"
+    await round_of_tools(client, ask, first, first.native if back == "as_it_came" else client.bare(first), stream)
+    seals = sealed(house, backend)
+    assert seals
+    for text in seals:
+        assert text.startswith("mock-sig-anthropic-") if backend == "anthropic" else seal.is_token_bytes("gemini", text)
+    assert not [path for path in house_losses(client) if "ignature" in path]
+
+
+def house_losses(client: Speaker) -> str:
+    return client.heads.get("x-interlingua-losses", "").split(", ")
+
+
+async def test_hidden_reasoning_comes_back(house: House, client: Speaker, stream: bool) -> None:
+    ask = Ask(model=THINKS["anthropic"], turns=[client.user("[[redacted]] hi")])
+    first = await client.ask(ask, stream)
+    assert first.text == "You said: hi"
+    assert "This was hidden." not in str(first.native)
+    ask.turns += [first.native, client.user("go on")]
+    assert (await client.ask(ask, stream)).text == "You said: go on"
+    thought, hidden = sealed(house, "anthropic")
+    assert thought.startswith("mock-sig-anthropic-") and seal.is_token("anthropic", hidden)
+
+
+@pytest.mark.parametrize("other", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize("backend", SEALING, indirect=True)
+async def test_a_seal_is_shown_to_nobody_else(
+    house: House, client: Speaker, backend: str, stream: bool, other: str, request: pytest.FixtureRequest
+) -> None:
+    """A conversation that moves to another provider goes on without the first one's seals, and the client is told."""
+    asked = client.user(f"[[think_tool]] {request.node.name}")
+    ask = Ask(model=THINKS[backend], turns=[asked], tools={"weather": CITY})
+    first = await called(client, ask, stream)
+    ask.model = PLAIN[other]
+    await round_of_tools(client, ask, first, first.native, stream)
+    sent = json.dumps(house.sent)
+    if other != backend:
+        assert "mock-sig-" not in sent and "mock-token-" not in sent and "il1." not in sent
+        assert [entry for entry in house_losses(client) if entry.endswith((";dropped", ";changed"))]
+
+
+async def test_memory_does_not_mistake_one_call_for_another(house: House, client: Speaker, request: pytest.FixtureRequest) -> None:
+    """A bare call with an id nobody has given: nothing is added, and the loss of its seal is left to the model to judge."""
+    ask = Ask(model=PLAIN["anthropic"], turns=[client.user("[[tool]] x")], tools={"weather": CITY})
+    first = await called(client, ask, stream=False)
+    stranger = Told(**{f: getattr(first, f) for f in first.__struct_fields__})
+    stranger.calls = [type(first.calls[0])("call_stranger", "weather", {"city": "Nowhere"})]
+    await round_of_tools(client, ask, stranger, client.bare(stranger), stream=False)
+    assert sealed(house, "anthropic") == []
