@@ -63,8 +63,17 @@ class Told(Struct):
 
     @property
     def losses(self) -> dict[str, str]:
-        pairs = [entry.rpartition(";") for entry in self.heads.get("x-interlingua-losses", "").split(", ") if entry]
-        return {path: how for path, _, how in pairs}
+        """Of the request, path to how."""
+        return losses_in(self.heads.get("x-interlingua-losses", ""))
+
+    @property
+    def response_losses(self) -> dict[str, str]:
+        """Of a whole answer: a stream's come too late for its head."""
+        return losses_in(self.heads.get("x-interlingua-response-losses", ""))
+
+
+def losses_in(header: str) -> dict[str, str]:
+    return {path: how for path, _, how in (entry.rpartition(";") for entry in header.split(", ") if entry)}
 
 
 class Ask(Struct, kw_only=True):

@@ -104,7 +104,9 @@ def background(options: Options | None = None) -> Generator[MockServer]:
         thread.join()
 
 
-def run(host: str = "127.0.0.1", port: int = 9100, options: Options | None = None, say: Callable[[str], None] = print) -> None:
+def run(
+    host: str = "127.0.0.1", port: int = 9100, options: Options | None = None, say: Callable[[str], None] | None = None
+) -> None:
     """Serves until SIGINT or SIGTERM. `say` is given the one line that tells the address. Raises OSError if the port is taken."""
     import uvloop
 
@@ -114,7 +116,8 @@ def run(host: str = "127.0.0.1", port: int = 9100, options: Options | None = Non
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, over.set)
         async with MockServer(host, port, options) as server:
-            say(f"The mock providers listen at {server.url}")
+            told = f"The mock providers listen at {server.url}"
+            say(told) if say else print(told, flush=True)
             await over.wait()
 
     uvloop.run(live())
