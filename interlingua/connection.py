@@ -21,6 +21,7 @@ from interlingua.protocols.wire import encode_json
 from interlingua.routes import protocol_of
 
 _STATUS: Final = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+_OWN_STATUS: Final = b"HTTP/1.1 %d Error\r\n"  # a provider may have statuses of its own: Anthropic's 529
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TICK: Final = 5.0  # seconds between looks at the clock
@@ -76,7 +77,8 @@ class Request:
     def _open(self, body: bytes, more: bool) -> list[bytes]:
         head = cast(Message, self.head)
         self.sent = True
-        pieces = [_STATUS[head["status"]]]
+        status: int = head["status"]
+        pieces = [_STATUS.get(status) or _OWN_STATUS % status]
         measured = False
         for name, value in head["headers"]:
             pieces += (name, b": ", value, b"\r\n")

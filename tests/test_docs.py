@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,11 +112,9 @@ def test_the_mocks_python_runs() -> None:
     code = next(text for kind, text in BLOCK.findall((ROOT / "docs" / "mock.md").read_text()) if kind == "python")
     start, _, rest = code.partition("\n\n")
     body = "\n".join(f"    {line}" for line in rest.splitlines())
-    scope: dict[str, object] = {}
+    scope: dict[str, Any] = {}
     exec(f"{start}\n\nasync def main():\n{body}\n", scope)  # as a reader would paste it into an async function
-    main = scope["main"]
-    assert callable(main)
-    asyncio.run(main())
+    asyncio.run(scope["main"]())
 
 
 def test_the_demo_makes_its_tour() -> None:

@@ -22,7 +22,7 @@ from tests import strategies as ir
 calm = settings(
     max_examples=15,
     deadline=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
 )
 every = pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
@@ -78,7 +78,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             if isinstance(inner, list | msgspec.Struct) and not isinstance(inner, Signature | Cache):
                 yield from leaves(inner, where)
             elif field.name == "extras":
-                for origin, values in inner.items():
+                for origin, values in dict[str, Any](inner).items():
                     for key in values:
                         yield f"{path}.{key}" if path else key, (origin, key)
             elif field.name not in ("config", "schema", "data"):

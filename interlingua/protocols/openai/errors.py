@@ -77,6 +77,6 @@ def format_error(failure: Failure) -> tuple[int, Json]:
     if NAME in failure.extras:
         return failure.status, failure.extras[NAME]
     status = 503 if failure.status == 529 else failure.status
-    code = failure.code or _CODES.get(failure.kind)
+    code = _CODES.get(failure.kind) or failure.code  # another protocol's word is the second choice
     kind = _TYPES.get(failure.kind, "invalid_request_error" if status < 500 else "server_error")
     return status, {"error": {"message": failure.message, "type": kind, "param": failure.param, "code": code}}

@@ -1,0 +1,215 @@
+"""Errors through the SDKs: each one's own exception class for each status, and no broken stream that ends as if it were whole."""
+
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+from google.genai import errors, types
+from running import House
+from sdks_speakers import CITY, PLAIN, SPEAKERS, Anthropic, Ask, Gemini, OpenAI, Speaker
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ANY = (openai.APIError, anthropic.APIError, errors.APIError)
+
+# scenario -> the status each backend gives it; where a client has another for the same thing, in SEEN
+STATUS: dict[str, dict[str, int]] = {
+    **{name: dict.fromkeys(SPEAKERS, int(name)) for name in ("400", "401", "403", "404", "413", "429", "500", "503")},
+    "402": {"openai": 429, "anthropic": 402, "gemini": 403},
+    "quota": {"openai": 429, "anthropic": 429, "gemini": 429},
+    "529": {"openai": 503, "anthropic": 529, "gemini": 503},
+    "context": {"openai": 400, "anthropic": 400, "gemini": 400},
+}
+SEEN = {("openai", 529): 503, ("gemini", 529): 503}
+
+OPENAI: dict[int, type[openai.APIStatusError]] = {
+    400: openai.BadRequestError,
+    401: openai.AuthenticationError,
+    403: openai.PermissionDeniedError,
+    404: openai.NotFoundError,
+    429: openai.RateLimitError,
+    500: openai.InternalServerError,
+    502: openai.InternalServerError,
+    503: openai.InternalServerError,
+    504: openai.InternalServerError,
+}
+ANTHROPIC: dict[int, type[anthropic.APIStatusError]] = {
+    400: anthropic.BadRequestError,
+    401: anthropic.AuthenticationError,
+    403: anthropic.PermissionDeniedError,
+    404: anthropic.NotFoundError,
+    429: anthropic.RateLimitError,
+    500: anthropic.InternalServerError,
+    502: anthropic.InternalServerError,
+    503: anthropic.InternalServerError,
+    504: anthropic.InternalServerError,
+    529: anthropic.InternalServerError,
+}
+
+
+def class_of(client: Speaker, status: int) -> type[Exception]:
+    """What the SDK raises for a status."""
+    if client.name == "gemini":
+        return errors.ClientError if status < 500 else errors.ServerError
+    if client.name == "openai":
+        return OPENAI.get(status, openai.APIStatusError)
+    return ANTHROPIC.get(status, anthropic.APIStatusError)
+
+
+def status_of(error: Any) -> int:
+    return error.code if isinstance(error, errors.APIError) else error.status_code
+
+
+async def fails(client: Speaker, backend: str, words: str, stream: bool) -> Any:
+    ask = Ask(model=PLAIN[backend], turns=[client.user(words)])
+    with pytest.raises(ANY) as caught:
+        await client.ask(ask, stream)
+    return caught.value
+
+
+@pytest.mark.parametrize("scenario", STATUS)
+async def test_errors(house: House, client: Speaker, backend: str, stream: bool, scenario: str) -> None:
+    house.refusals = True
+    status = STATUS[scenario][backend]
+    status = SEEN.get((client.name, status), status)
+    error = await fails(client, backend, f"[[{scenario}]]", stream)
+    assert type(error) is class_of(client, status)
+    assert status_of(error) == status
+    assert client.heads["x-interlingua-backend"] == backend
+    if scenario != "context":
+        assert house.mock.journal.last.verdict in str(error)
+
+
+async def test_when_to_come_back(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    house.refusals = True
+    error = await fails(client, backend, "[[429:7]]", stream)
+    assert client.heads["retry-after"] == "7"
+    if client.name == "gemini":
+        assert [row["retryDelay"] for row in error.details["error"]["details"] if "retryDelay" in row] == ["7s"]
+    else:
+        assert error.response.headers["retry-after"] == "7"
+
+
+async def test_too_long_a_prompt_is_told_in_words_that_clients_look_for(house: House, client: Speaker, backend: str) -> None:
+    house.refusals = True
+    error = await fails(client, backend, "[[context]]", stream=False)
+    if client.name == "openai":
+        assert error.code == "context_length_exceeded"
+    elif client.name == "anthropic":
+        assert error.body["error"]["type"] == "invalid_request_error"
+    else:
+        assert error.status == "INVALID_ARGUMENT"
+
+
+async def test_kinds_of_errors_in_each_clients_words(house: House, client: Speaker, backend: str) -> None:
+    house.refusals = True
+    error = await fails(client, backend, "[[429]]", stream=False)
+    if client.name == "openai":
+        assert error.code == "rate_limit_exceeded"
+    elif client.name == "anthropic":
+        assert error.body["type"] == "error" and error.body["error"]["type"] == "rate_limit_error"
+        assert error.request_id.startswith("req_")
+    else:
+        assert error.status == "RESOURCE_EXHAUSTED"
+
+
+# Broken deliveries
+
+
+@pytest.mark.parametrize("scenario", ["html", "garbage", "reset"])
+async def test_a_provider_that_answers_nonsense(
+    house: House, client: Speaker, backend: str, stream: bool, scenario: str
+) -> None:
+    error = await fails(client, backend, f"[[{scenario}]]", stream)
+    assert type(error) is class_of(client, 502) and status_of(error) == 502
+
+
+async def test_an_answer_cut_in_the_middle(house: House, client: Speaker, backend: str) -> None:
+    error = await fails(client, backend, "[[cut]]", stream=False)
+    assert type(error) is class_of(client, 502) and status_of(error) == 502
+
+
+@pytest.mark.parametrize("scenario", ["cut:2", "error_event:2", "cut:0", "error_event:0", "nofinish"])
+async def test_a_stream_that_breaks_is_no_whole_stream(house: House, client: Speaker, backend: str, scenario: str) -> None:
+    error = await fails(client, backend, f"[[{scenario}]] one two three", stream=True)
+    assert str(error)
+
+
+@pytest.mark.parametrize("client", ["openai"], indirect=True)
+async def test_what_was_said_before_the_break_arrives(house: House, client: OpenAI, backend: str) -> None:
+    text = ""
+    asked: Any = {"model": PLAIN[backend], "messages": [client.user("[[cut:3]] one two three")]}
+    stream = await client.client.chat.completions.create(**asked, stream=True)
+    with pytest.raises(openai.APIError):
+        async for chunk in stream:
+            text += chunk.choices[0].delta.content or ""
+    assert text == "You said: one "
+
+
+@pytest.mark.parametrize("client", ["anthropic"], indirect=True)
+async def test_anthropics_own_error_event_keeps_its_words(house: House, client: Anthropic) -> None:
+    error = await fails(client, "anthropic", "[[error_event:1]] one two", stream=True)
+    assert error.body["error"]["type"] == "overloaded_error"
+
+
+# Lists and counts
+
+NAMES = ["exact-anthropic", "exact-gemini", "exact-openai"]
+
+
+async def test_models(house: House, client: Speaker) -> None:
+    names = await client.models()
+    assert sorted(name.removeprefix("models/") for name in names) == NAMES
+
+
+@pytest.mark.parametrize("client", ["openai"], indirect=True)
+async def test_openai_finds_a_model(house: House, client: OpenAI) -> None:
+    assert (await client.client.models.retrieve("exact-gemini")).owned_by == "gemini"
+    with pytest.raises(openai.NotFoundError) as caught:
+        await client.client.models.retrieve("nothing")
+    assert caught.value.code == "model_not_found"
+
+
+@pytest.mark.parametrize("client", ["anthropic"], indirect=True)
+async def test_anthropic_finds_a_model(house: House, client: Anthropic) -> None:
+    assert (await client.client.models.retrieve("exact-gemini")).id == "exact-gemini"
+    with pytest.raises(anthropic.NotFoundError) as caught:
+        await client.client.models.retrieve("nothing")
+    body: Any = caught.value.body
+    assert body["error"]["type"] == "not_found_error"
+
+
+@pytest.mark.parametrize("client", ["gemini"], indirect=True)
+async def test_gemini_finds_a_model(house: House, client: Gemini) -> None:
+    assert (await client.client.models.get(model="exact-openai")).name == "models/exact-openai"
+    with pytest.raises(errors.ClientError) as caught:
+        await client.client.models.get(model="nothing")
+    assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("client", ["anthropic", "gemini"], indirect=True)
+async def test_tokens_are_counted(house: House, client: Speaker, backend: str) -> None:
+    """By a provider that counts; else by an estimate that says so."""
+    counted = await client.count(Ask(model=PLAIN[backend], turns=[client.user("one two three")]))
+    if backend == "openai":
+        assert 0 < counted < 20 and client.heads["x-interlingua-estimated"] == "true"
+        assert not house.mock.journal.entries
+    else:
+        assert counted == 8 and "x-interlingua-estimated" not in client.heads
+        assert house.mock.journal.last.path.endswith((":countTokens", "/count_tokens"))
+
+
+@pytest.mark.parametrize("client", ["anthropic"], indirect=True)
+async def test_what_is_counted_is_the_whole_request(house: House, client: Anthropic, backend: str) -> None:
+    ask = Ask(model=PLAIN[backend], turns=[client.user("hi")], system="Be kind. " * 40, tools={"weather": CITY})
+    assert await client.count(ask) > await client.count(Ask(model=PLAIN[backend], turns=[client.user("hi")])) + 80
+
+
+@pytest.mark.parametrize("client", ["gemini"], indirect=True)
+async def test_a_count_that_the_provider_refuses(house: House, client: Gemini) -> None:
+    house.refusals = True
+    part = types.Part.from_uri(file_uri="https://example.com/a.png", mime_type="image/png")
+    with pytest.raises(errors.ClientError) as caught:
+        await client.count(Ask(model=PLAIN["gemini"], turns=[client.user(part)]))
+    assert caught.value.code == 400
