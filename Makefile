@@ -32,8 +32,8 @@ fix: .venv/dev.stamp ## format, and mend what ruff can mend
 	@$(BIN)/ruff format $(CODE)
 	@$(BIN)/ruff check --fix $(CODE)
 
-fuzz: .venv/dev.stamp ## the property tests again, with many more examples
-	@$(BIN)/python -m bench.fuzz
+fuzz: .venv/dev.stamp ## atheris on every decoder and parser, a minute each
+	@$(BIN)/python tools/fuzz.py
 
 bench: .venv/dev.stamp ## measure against Envoy, nginx and LiteLLM, about 8 minutes (docs/bench.md)
 	@$(BIN)/python -m bench

@@ -86,7 +86,7 @@ class Request:
                 measured = True
             elif name == b"connection":
                 self.keep_alive = False
-        if not more and not measured:
+        if not more and not measured and status != 204:
             pieces.append(b"content-length: %d\r\n" % len(body))
         if more:
             self.chunked = self.scope["http_version"] == "1.1"

@@ -279,7 +279,8 @@ class Exchange:
 
     async def _send_whole(self, status: int, headers: Headers, body: bytes) -> None:
         self.started = True
-        headers.append((b"content-length", b"%d" % len(body)))
+        if status != 204:
+            headers.append((b"content-length", b"%d" % len(body)))
         await self.send({"type": "http.response.start", "status": status, "headers": self.common(headers)})
         await self.send({"type": "http.response.body", "body": body})
 

@@ -109,7 +109,7 @@ def test_a_chat_request_in_anthropics_words():
         },
         "stream": True,
     }
-    assert paths(losses) == ["output.name;dropped", "output.strict;dropped"]
+    assert paths(losses) == []
 
 
 def test_arguments_keep_their_bytes():

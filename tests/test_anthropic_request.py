@@ -595,7 +595,7 @@ def test_outputs():
     full = Output(mode="schema", schema={"type": "object"}, name="n", description="d", extras={"openai": {"z": 1}})
     body, losses = sent(asked(output=full))
     assert body["output_config"]["format"]["schema"] == {"type": "object", "properties": {}, "additionalProperties": False}
-    assert paths(losses) == ["output.name;dropped", "output.description;dropped", "output.z;dropped"]
+    assert paths(losses) == ["output.description;dropped", "output.z;dropped"]
     assert paths(sent(asked(output=Output(mode="schema", schema={})), "claude-3-5-sonnet")[1]) == ["output;dropped"]
 
 

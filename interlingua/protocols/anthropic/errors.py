@@ -47,7 +47,8 @@ def failure_of(status: int | None, body: Json | None) -> Failure:
     error = as_obj(body.get("error")) if body else {}
     kind, usual = _TYPES.get(as_text(error.get("type")) or "", (None, 500))
     status = usual if status is None else status
-    kind = kind or kind_of(status)
+    if kind is None or kind == "server_error":  # api_error is every failure of theirs
+        kind = kind_of(status)
     message = as_text(error.get("message")) or as_text(as_obj(body).get("error")) or as_text(as_obj(body).get("message"))
     if kind == "invalid_request" and message is not None:
         lowered = message.lower()

@@ -257,7 +257,7 @@ def text_block(part: Text, path: str, lose: Lose) -> Json:
 def format_citation(citation: Citation, path: str, lose: Lose) -> Json | None:
     """Anthropic's own citation as it came. It cites what it was shown or found itself, and cannot be told of others' finds."""
     mine = citation.extras.get(NAME)
-    if mine is None or "type" not in mine:
+    if mine is None or type(mine.get("type")) is not str:
         lose(path, "dropped", "Anthropic cites documents and searches of its own only")
         return None
     out = dict(mine)

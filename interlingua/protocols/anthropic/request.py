@@ -390,11 +390,11 @@ def _format_tool_choice(choice: ToolChoice, out: Json, knows: Claude, own: bool,
 
 
 def _format_output(output: Output, out: Json, knows: Claude, own: bool, lose: Lose) -> None:
+    """Its name is a label only, and Anthropic is always strict."""
     if output.mode == "text":
         return
-    for key in ("name", "description", "strict"):
-        if getattr(output, key) is not None:
-            lose(f"output.{key}", "dropped", "Anthropic's output format, always strict, is a schema alone")
+    if output.description is not None:
+        lose("output.description", "dropped", "a schema of Anthropic's is told without a word about it")
     if output.mode == "json" or output.schema is None:
         lose("output", "dropped", "Anthropic's JSON output needs a schema that names every property")
     elif not knows.schemas:

@@ -71,6 +71,8 @@ def failure_of(status: int, value: Any) -> Failure:
         extras={NAME: body} if body else {},
     )
     failure.kind = _closer(failure, details)
+    if failure.kind == "authentication":
+        failure.status = 401  # Google says 400 of a key that it does not know, where SDKs of others look for a 401
     for detail in details:
         if (delay := _SECONDS.fullmatch(as_text(detail.get("retryDelay")) or "")) is not None:
             failure.retry_after = float(delay[1])
@@ -81,12 +83,14 @@ def failure_of(status: int, value: Any) -> Failure:
 
 def _closer(failure: Failure, details: list[Json]) -> str:
     """What the status word leaves open."""
+    if failure.kind == "invalid_request" and failure.status == 413:
+        return "too_large"
     if failure.kind == "invalid_request":
         if any(detail.get("reason") == "API_KEY_INVALID" for detail in details) or "API key not valid" in failure.message:
             return "authentication"
         if _CONTEXT.search(failure.message):
             return "context_window"
-    if failure.kind == "unavailable" and "overloaded" in failure.message:
+    if failure.kind == "unavailable" and "overloaded" in failure.message.lower():
         return "overloaded"
     return failure.kind
 
@@ -94,7 +98,8 @@ def _closer(failure: Failure, details: list[Json]) -> str:
 def format_error(failure: Failure) -> tuple[int, Json]:
     status = 503 if failure.status == 529 else failure.status
     mine = failure.extras.get(NAME)
-    if mine is not None and type(as_obj(mine.get("error")).get("code")) is int:
+    if mine is not None and type(code := as_obj(mine.get("error")).get("code")) is int:
+        status = code if failure.kind == "authentication" and 400 <= code < 500 else status
         return status, {"error": mine["error"], **mine}  # the SDK knows an error frame by its first key
     word = _WORDS.get(failure.kind) or ("INVALID_ARGUMENT" if status < 500 else "INTERNAL")
     error: Json = {"code": status, "message": failure.message, "status": word}

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from interlingua.ir import AnyPart, Function, Media, Request, ToolCall, ToolResult
+from interlingua.ir import AnyPart, Function, Media, Request, Text, ToolCall, ToolResult
 from interlingua.protocols.wire import note, rename
 
 NAME: Final = "gemini"
@@ -32,7 +32,8 @@ _FIELDS: Final = {
 }
 _MESSAGE: Final = re.compile(r"messages\[(\d+)\](?:\.parts\[(\d+)\])?(.*)", re.S)
 _TOOL: Final = re.compile(r"tools\[(\d+)\](.*)", re.S)
-_RESULT: Final = {".parts": ".functionResponse.parts", ".error": ".functionResponse.response", ".name": ".functionResponse.name"}
+_INNER: Final = re.compile(r"\.parts\[(\d+)\](.*)", re.S)
+_RESULT: Final = {".parts": ".functionResponse.parts", ".error": ".functionResponse.response.error", ".name": ".functionResponse.name"}
 _CALL: Final = {".arguments": ".functionCall.args", ".name": ".functionCall.name", ".id": ".functionCall.id"}
 _INLINE: Final = {".mime": ".inlineData.mimeType", ".name": ".inlineData.displayName", ".data": ".inlineData.data"}
 _FILE: Final = {".mime": ".fileData.mimeType", ".name": ".fileData.displayName", ".url": ".fileData.fileUri"}
@@ -71,11 +72,21 @@ def _part_path(part: AnyPart | None, rest: str) -> str:
         case ToolCall():
             return rename(rest, _CALL)
         case ToolResult():
-            return rename(rest, _RESULT)
+            return _result_path(part, rest)
         case Media():
             return rename(rest, _INLINE if part.data is not None else _FILE)
         case _:
             return rest
+
+
+def _result_path(result: ToolResult, rest: str) -> str:
+    """A result's words stand in its response, what is seen in its parts."""
+    if (match := _INNER.fullmatch(rest)) is None or (k := int(match[1])) >= len(result.parts):
+        return rename(rest, _RESULT)
+    if isinstance(result.parts[k], Text):
+        return f".functionResponse.response{match[2]}"
+    before = sum(not isinstance(part, Text) for part in result.parts[:k])
+    return f".functionResponse.parts[{before}]{match[2]}"
 
 
 def _tool_path(k: int, rest: str, request: Request) -> str:

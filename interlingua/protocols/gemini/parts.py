@@ -17,7 +17,7 @@ from interlingua.ir import AnyPart, Json, Media, Opaque, Signature, Text, Thinki
 from interlingua.protocols import Lose
 from interlingua.protocols.gemini.names import NAME
 from interlingua.protocols.gemini.spelling import BLOB, CALL, PART, spell
-from interlingua.protocols.media import kind_of, type_of
+from interlingua.protocols.media import audio_of, kind_of, type_of
 from interlingua.protocols.wire import (
     array,
     as_obj,
@@ -253,7 +253,7 @@ def _mime(part: Media, path: str, lose: Lose) -> str:
     """Gemini wants a media type: where none is said, the one that the data shows."""
     if part.data is None:
         return "text/plain"
-    guess = type_of(None, part.data)
+    guess = type_of(None, part.data) if part.kind != "audio" else audio_of(part.data)
     lose(f"{path}.mime", "added", f"Gemini wants a media type; taken for {guess}")
     return guess
 

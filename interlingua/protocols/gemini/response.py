@@ -471,6 +471,6 @@ def _counts(usage: Usage, lose: Lose) -> Json:
     for key, audio in (("promptTokensDetails", usage.audio_input), ("candidatesTokensDetails", usage.audio_output)):
         if audio is not None:
             out[key] = [{"modality": "AUDIO", "tokenCount": audio}]
-    if usage.cache_write is not None:
+    if usage.cache_write:
         lose("response.usage.cache_write", "dropped", "Gemini does not tell what it wrote to a cache")
     return {key: value for key, value in out.items() if value is not None}

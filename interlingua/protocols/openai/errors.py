@@ -27,6 +27,8 @@ _CODES: Final = {
     "rate_limit": "rate_limit_exceeded",
     "overloaded": "overloaded",
     "unsupported": "unsupported_parameter",
+    "authentication": "invalid_api_key",
+    "not_found": "model_not_found",
 }
 _KINDS: Final = {
     "context_length_exceeded": "context_window",
@@ -77,6 +79,7 @@ def format_error(failure: Failure) -> tuple[int, Json]:
     if NAME in failure.extras:
         return failure.status, failure.extras[NAME]
     status = 503 if failure.status == 529 else failure.status
-    code = _CODES.get(failure.kind) or failure.code  # another protocol's word is the second choice
+    said = None if failure.extras else failure.code  # another provider's word is none of ours
+    code = said or _CODES.get(failure.kind)
     kind = _TYPES.get(failure.kind, "invalid_request_error" if status < 500 else "server_error")
     return status, {"error": {"message": failure.message, "type": kind, "param": failure.param, "code": code}}

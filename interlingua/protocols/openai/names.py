@@ -18,6 +18,13 @@ _FIELDS: Final = {
     "reasoning.effort": "reasoning_effort",
     "reasoning.enabled": "reasoning_effort",
     "tool_choice.parallel": "parallel_tool_calls",
+    "tool_choice.mode": "tool_choice",
+    "tool_choice.names": "tool_choice.allowed_tools.tools",
+}
+_CALL: Final = {
+    ".arguments": ".function.arguments",
+    ".name": ".function.name",
+    ".signature": ".extra_content.google.thought_signature",
 }
 _MESSAGE: Final = re.compile(r"messages\[(\d+)\](?:\.parts\[(\d+)\])?(.*)", re.S)
 _TOOL: Final = re.compile(r"(tools\[\d+\])\.(name|description|schema|strict)(.*)", re.S)
@@ -43,7 +50,7 @@ def _message_path(i: int, part: str | None, rest: str, request: Request) -> str:
     match parts[j] if j < len(parts) else None:
         case ToolCall():
             calls = sum(isinstance(p, ToolCall) for p in parts[:j])
-            return f"{path}.tool_calls[{calls}]{rest}"
+            return f"{path}.tool_calls[{calls}]{rename(rest, _CALL)}"
         case ToolResult():
             return f"{path}.content{rest.removeprefix('.parts')}"
         case Thinking():

@@ -74,10 +74,13 @@ def _audio(d: Json, path: str) -> AnyPart:
 
 def _file(d: Json, path: str) -> AnyPart:
     file = dict(obj(need(d, "file", f"{path}.file"), f"{path}.file"))
-    name, id_, data = file.pop("filename", None), file.pop("file_id", None), file.pop("file_data", None)
+    name, id_, data = (
+        None if (said := file.pop(key, None)) is None else text(said, f"{path}.file.{key}")
+        for key in ("filename", "file_id", "file_data")
+    )
     if id_ is None and data is None:
         raise InvalidRequest(f"{path}.file needs file_data or file_id", param=f"{path}.file")
-    split = split_data_url(text(data, f"{path}.file.file_data")) if data is not None else None
+    split = split_data_url(data) if data is not None else None
     mime, raw = split or (None, data)
     part = Media(kind=media_kind(mime), mime=mime, data=raw, name=name, file=id_)
     note_down(part, NAME, "~file")

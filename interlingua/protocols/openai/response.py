@@ -2,6 +2,8 @@
 
 from typing import Any, Final, assert_never
 
+from msgspec import structs
+
 from interlingua.errors import InterlinguaError, UpstreamGarbage
 from interlingua.ir import (
     AnyPart,
@@ -264,7 +266,8 @@ def _say(part: AnyPart, j: int, path: str, message: Json, lose: Lose) -> None:
 def _say_text(part: Text, j: int, path: str, message: Json, lose: Lose) -> None:
     field = "refusal" if part.refusal else "content"
     if part.citations:
-        found = [a for k, c in enumerate(part.citations) if (a := format_annotation(c, f"{path}.citations[{k}]", lose))]
+        whole = [c if c.end is not None else structs.replace(c, end=len(part.text)) for c in part.citations]
+        found = [a for k, c in enumerate(whole) if (a := format_annotation(c, f"{path}.citations[{k}]", lose))]
         shift_annotations(found, len(message[field] or ""))
         if found:
             message["annotations"] = message.get("annotations", []) + found

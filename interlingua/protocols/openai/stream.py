@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from interlingua.errors import InterlinguaError, UpstreamGarbage
+from interlingua.errors import KINDS, InterlinguaError, UpstreamGarbage
 from interlingua.framing import Frame, Out
 from interlingua.ir import (
     AnyEvent,
@@ -178,7 +178,11 @@ class Parser:
             self._done = True
             error = as_obj(chunk["error"])
             status = error.get("status_code") or error.get("code")
-            return [failure_of(status if type(status) is int and 400 <= status < 600 else 500, chunk)]
+            if type(status) is int and 400 <= status < 600:
+                return [failure_of(status, chunk)]
+            failure = failure_of(500, chunk)
+            failure.status = KINDS[failure.kind]
+            return [failure]
         if (usage := chunk.get("usage")) is not None:
             self._usage = parse_usage(usage)
         events: list[AnyEvent] = []
