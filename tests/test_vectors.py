@@ -11,6 +11,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from anthropic.types import Message, RawMessageStreamEvent
+from google.genai.types import GenerateContentResponse
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from pydantic import TypeAdapter
 
 from interlingua.framing import Frame, Out, sse
 from interlingua.ir import AnyEvent, Failure, Request
@@ -36,6 +40,17 @@ PATHS = {
     "gemini": "/v1beta/models/{model}:generateContent",
 }
 Pair = tuple[str, str, str]
+# What the vendors' own SDKs read an answer, and a piece of a streamed one, as.
+ANSWERS: dict[str, TypeAdapter[Any]] = {
+    "openai": TypeAdapter(ChatCompletion),
+    "anthropic": TypeAdapter(Message),
+    "gemini": TypeAdapter(GenerateContentResponse),
+}
+PIECES: dict[str, TypeAdapter[Any]] = {
+    "openai": TypeAdapter(ChatCompletionChunk),
+    "anthropic": TypeAdapter(RawMessageStreamEvent),
+    "gemini": TypeAdapter(GenerateContentResponse),
+}
 
 
 class Case:
@@ -186,6 +201,15 @@ def test_error(pair: Pair):
     assert {"status": status, "body": plain(body)} == wanted
 
 
+def answers(kind: str) -> list[Any]:
+    """(file, protocol) of every answer that a client is given or a backend gives."""
+    found: dict[Path, str] = {}
+    for case in cases(kind).values():
+        for goal in case.protocols:
+            found |= {case.expected(source, goal): goal for source in case.told_by}
+    return [pytest.param(file, goal, id=f"{file.parent.name}-{file.stem}") for file, goal in sorted(found.items()) if goal in PATHS]
+
+
 def sent() -> Iterator[Any]:
     """(case, file, protocol) of every body that a backend may be sent."""
     for name, case in cases("requests").items():
@@ -205,6 +229,19 @@ def test_the_strict_mock_accepts_what_is_sent(case: Case, file: Path, goal: str)
     entry = app.journal.open(vendor.name, call)
     app.answer(vendor, call, entry)
     assert (vendor.name, entry.verdict, entry.status) == (goal, "ok", 200)
+
+
+@pytest.mark.parametrize("file, protocol", answers("responses"))
+def test_the_vendors_types_read_every_answer(file: Path, protocol: str):
+    ANSWERS[protocol].validate_python(json.loads(file.read_bytes()))
+
+
+@pytest.mark.parametrize("file, protocol", answers("streams"))
+def test_the_vendors_types_read_every_piece_of_a_stream(file: Path, protocol: str):
+    pieces = [data for _, data in told(frames(file.read_bytes())) if data != "[DONE]" and "error" not in data]
+    assert pieces
+    for data in pieces:
+        PIECES[protocol].validate_python(data)
 
 
 @pytest.mark.parametrize("kind", KINDS)
