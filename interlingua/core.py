@@ -9,6 +9,7 @@ from interlingua.config import Config
 from interlingua.metrics import Metrics
 from interlingua.pipeline import Answer, Call, Policy, compose
 from interlingua.policies.admission import Admission
+from interlingua.policies.auth import Keys
 from interlingua.provider import Provider
 from interlingua.routing import Router
 
@@ -22,6 +23,7 @@ class Core:
         self.metrics = metrics
         self.router = Router(config)
         self.providers = {name: Provider(backend, client, config.routing) for name, backend in config.backends.items()}
+        self.keys = Keys(config.client_keys) if config.auth.mode == "keys" else None
         self.admission = Admission(config.server.max_in_flight, config.server.max_queue)
         self.handle = compose(policies, self._ask)
         self.began = time.time()

@@ -104,6 +104,12 @@ class Unsupported(InvalidRequest):
     kind = "unsupported"
 
 
+class Unauthenticated(GatewayError):
+    """No key, or none that is known."""
+
+    kind = "authentication"
+
+
 class NotFound(GatewayError):
     kind = "not_found"
 

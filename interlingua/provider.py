@@ -110,6 +110,11 @@ class Provider:
         """The client's headers, where it speaks this very protocol."""
         return call.headers if call.client == self.protocol.NAME else {}
 
+    async def forward(self, method: str, path: str, headers: bytes, body: bytes, deadline: float) -> Reply:
+        """Asks the provider's own API, with its credentials; the caller reads and closes the reply."""
+        head = _AGENT + _credential(self.backend) + headers
+        return await self._client.send(self._origin, method, path, head, body, self._timeouts, deadline)
+
     async def _send(self, path: str, model: str, body: Json, headers: bytes, deadline: float) -> Reply:
         path = self.backend.prefix + self.backend.host.filled(path, model)
         return await self._client.send(

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from interlingua import listing
+from interlingua import listing, passthrough
 from interlingua.core import Core
 from interlingua.counting import count_tokens
 from interlingua.errors import (
@@ -41,6 +41,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 LEFT: Final = 499  # the status counted for a client that left
+_OPEN: Final = frozenset(("health", "ready"))  # asked by those who have no key
 _SLOW_BODY: Final = 60.0  # seconds between two pieces of a request's body
 _MAX_TOLD: Final = 4000  # characters of the losses header
 _JSON: Final = (b"content-type", b"application/json")
@@ -86,6 +87,7 @@ class Exchange:
         "scope",
         "send",
         "started",
+        "tenant",
         "usage",
     )
 
@@ -102,6 +104,7 @@ class Exchange:
         self.losses = Losses()  # of the answer; those of the request are its call's
         self.usage: Usage | None = None
         self.meter: Meter | None = None
+        self.tenant = ""  # whose key it was, where keys are asked for
 
     async def run(self) -> None:
         began = time.perf_counter()
@@ -134,6 +137,8 @@ class Exchange:
             return await self._options()
         raw = self.scope.get("raw_path") or self.path.encode()
         door = self.door = find(raw.decode("latin-1"), self.scope["query_string"])
+        if door is None and self.path.startswith(passthrough.PREFIX):
+            return await self._pass_through(method)
         if door is None:
             self.protocol = PROTOCOLS[protocol_of(self.path, self.headers)]
             raise NotFound(f"There is nothing at {self.path}.", code="unknown_url")
@@ -141,6 +146,8 @@ class Exchange:
         self.protocol = PROTOCOLS[protocol_of(self.path, self.headers) if shared else door.protocol]
         if method != door.method and not (method == "HEAD" and door.method == "GET"):
             raise MethodNotAllowed(f"{self.path} takes {door.method}, not {method}.")
+        if self.core.keys is not None and door.action not in _OPEN:
+            self.tenant = self.core.keys.admit(self.headers, self.scope["query_string"])
         match door.action:
             case "generate":
                 return await self._generate(door)
@@ -158,6 +165,24 @@ class Exchange:
                 return await self._send_json(200, self.core.status())
             case "metrics":
                 return await self._metrics()
+
+    async def _pass_through(self, method: str) -> int:
+        provider, path = passthrough.target_of(self.core, self.path)
+        self.protocol = provider.protocol
+        if self.core.keys is not None:
+            self.tenant = self.core.keys.admit(self.headers, self.scope["query_string"])
+        deadline = asyncio.get_running_loop().time() + self.core.config.routing.deadline
+        path += passthrough.query_of(self.scope["query_string"])
+        body = await self._raw_body()
+        reply = await provider.forward(method, path, passthrough.request_headers(self.headers), body, deadline)
+        head = self.common([(b"x-interlingua-backend", _ascii(provider.name)), *passthrough.answer_headers(reply)])
+        self.started = True
+        await self.send({"type": "http.response.start", "status": reply.status, "headers": head})
+        async with aclosing(passthrough.body_of(reply)) as chunks:
+            async for chunk in chunks:
+                await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self.send({"type": "http.response.body", "body": b""})
+        return reply.status
 
     async def _options(self) -> int:
         headers = [
@@ -184,13 +209,18 @@ class Exchange:
             raise TooLarge(f"The request's body is larger than {limit} bytes.")
         if (coding := self.headers.get(b"content-encoding", b"identity")) != b"identity":
             raise InvalidRequest(f"A body in content-encoding {coding.decode('latin-1')!r} is not taken: send it plain.")
+        return parse_body(await self._raw_body())
+
+    async def _raw_body(self) -> bytes:
+        """The request's bytes. Raises TooLarge, and InvalidRequest where they stop coming."""
+        limit = self.core.config.server.max_body
         message = await self.receive()
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
             body = await self._rest(body, limit)
         if len(body) > limit:
             raise TooLarge(f"The request's body is larger than {limit} bytes.")
-        return parse_body(body)
+        return body
 
     async def _rest(self, first: bytes, limit: int) -> bytes:
         pieces, size = [first], len(first)

@@ -41,18 +41,25 @@ api_key_env = "GEMINI_KEY"
 """
 
 
-class House:
-    """A running gateway and the mock behind it. `refusals`: this test has the mock refuse something."""
+class Place:
+    """Where a gateway listens."""
 
-    def __init__(self, mock: MockServer, gateway: Gateway, url: str) -> None:
-        self.mock = mock
-        self.gateway = gateway
+    def __init__(self, url: str) -> None:
         self.url = url
-        self.refusals = False
 
     @property
     def port(self) -> int:
         return int(self.url.rsplit(":", 1)[1])
+
+
+class House(Place):
+    """A running gateway and the mock behind it. `refusals`: this test has the mock refuse something."""
+
+    def __init__(self, mock: MockServer, gateway: Gateway, url: str) -> None:
+        super().__init__(url)
+        self.mock = mock
+        self.gateway = gateway
+        self.refusals = False
 
     @property
     def sent(self) -> Any:

@@ -96,6 +96,7 @@ class Speaker(ABC):
     """One SDK pointed at one gateway."""
 
     name: str
+    client: Any  # the SDK's own
 
     def __init__(self, url: str) -> None:
         self.heads = httpx2.Headers()
@@ -112,6 +113,10 @@ class Speaker(ABC):
 
     @abstractmethod
     async def ask(self, ask: Ask, stream: bool) -> Told: ...
+
+    @abstractmethod
+    def fields(self, ask: Ask) -> Json:
+        """The question as the SDK's own arguments."""
 
     @abstractmethod
     def user(self, *parts: Any) -> Any: ...
@@ -147,8 +152,7 @@ class OpenAI(Speaker):
         fields = self.fields(ask)
         if not stream:
             return self.told(await self.client.chat.completions.create(**fields))
-        options = {"include_usage": True}
-        async with self.client.chat.completions.stream(**fields, stream_options=options) as events:
+        async with self.client.chat.completions.stream(**fields, stream_options={"include_usage": True}) as events:
             try:
                 return self.told(await events.get_final_completion())
             except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError):
@@ -251,9 +255,10 @@ class Anthropic(Speaker):
             ]
         if ask.force or ask.parallel is not None:
             kind = {"none": "none", "any": "any", None: "auto"}.get(ask.force, "tool")
-            fields["tool_choice"] = {"type": kind, "name": ask.force} if kind == "tool" else {"type": kind}
-        if ask.parallel is not None:
-            fields["tool_choice"]["disable_parallel_tool_use"] = not ask.parallel
+            choice: Json = {"type": kind, "name": ask.force} if kind == "tool" else {"type": kind}
+            if ask.parallel is not None:
+                choice["disable_parallel_tool_use"] = not ask.parallel
+            fields["tool_choice"] = choice
         if ask.form:
             fields["output_config"] = {"format": {"type": "json_schema", "schema": ask.form}}
         if ask.think:
@@ -395,9 +400,7 @@ class Gemini(Speaker):
         return types.Part.model_validate({"inline_data": {"mime_type": "application/pdf", "data": PDF}})
 
     def results(self, *told: tuple[Call, str]) -> list[Any]:
-        responses = [
-            types.FunctionResponse(id=call.id, name=call.name, response={"output": text}) for call, text in told
-        ]
+        responses = [types.FunctionResponse(id=call.id, name=call.name, response={"output": text}) for call, text in told]
         return [types.Content(role="user", parts=[types.Part(function_response=response) for response in responses])]
 
     def bare(self, told: Told) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
-from running import House
+from running import Place
 
 Json = dict[str, Any]
 CLIENTS = ("openai", "anthropic", "gemini")
@@ -67,8 +67,8 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(house: House) -> AsyncIterator[Wire]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+async def wire(place: Place) -> AsyncIterator[Wire]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
     try:
         yield Wire(reader, writer)
     finally:
@@ -89,9 +89,9 @@ def request(client: str, body: bytes, *, path: str = "", method: str = "POST", h
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
-async def ask(house: House, client: str, body: bytes | Json, **more: Any) -> Reply:
+async def ask(place: Place, client: str, body: bytes | Json, **more: Any) -> Reply:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    async with wire(house) as line:
+    async with wire(place) as line:
         await line.send(request(client, data, **more))
         return await line.reply()
 

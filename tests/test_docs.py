@@ -73,6 +73,7 @@ def test_a_command_of_the_docs_runs(page: str, command: str, room: tuple[Path, d
     if re.match(r"(\w+=\S+ )*interlingua (serve|mock)\b", command):
         stays(command, folder, env)
         return
+    command = command.replace("http://127.0.0.1:9000/providers/anthropic", mock)
     for port in ("9000", "9100"):
         command = command.replace(f"http://127.0.0.1:{port}", mock)
     done = subprocess.run(["sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=60)

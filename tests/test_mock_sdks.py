@@ -147,9 +147,8 @@ async def test_openai_ways_to_end(openai_client: openai.AsyncOpenAI) -> None:
 async def test_openai_chunks_of_odd_forms(openai_client: openai.AsyncOpenAI) -> None:
     async def deltas(marker: str) -> list[Any]:
         say: Any = [{"role": "user", "content": marker}]
-        stream = await openai_client.chat.completions.create(
-            model="gpt-4o", messages=say, tools=[mock_openai.WEATHER], stream=True
-        )  # fmt: skip
+        tools: Any = [mock_openai.WEATHER]
+        stream = await openai_client.chat.completions.create(model="gpt-4o", messages=say, tools=tools, stream=True)
         return [chunk.choices[0].delta async for chunk in stream]
 
     assert any(delta.tool_calls == [] for delta in await deltas("[[empty_tool_calls]]"))

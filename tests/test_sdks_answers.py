@@ -1,4 +1,4 @@
-"""Answers through the SDKs: how they end, what they cost, and what else they hold; and models that would refuse what was asked."""
+"""Answers through the SDKs: how they end, what they cost, what else they hold; and models that would refuse what was asked."""
 
 import json
 from typing import Any
@@ -133,7 +133,9 @@ async def test_anthropic_is_told_the_input_at_the_end_at_the_latest(house: House
 async def test_logprobs(house: House, client: Speaker, backend: str, stream: bool) -> None:
     own = {"logprobs": True, "top_logprobs": 2} if client.name == "openai" else {"response_logprobs": True, "logprobs": 2}
     if client.name == "gemini" and stream:
-        rows = [row async for row in await client.client.models.generate_content_stream(**client.fields(asked(client, backend, own)))]
+        rows = [
+            row async for row in await client.client.models.generate_content_stream(**client.fields(asked(client, backend, own)))
+        ]
         found = [t for row in rows for c in row.candidates if c.logprobs_result for t in c.logprobs_result.chosen_candidates]
         assert "".join(token.token for token in found) == "You said: hi"
         return
@@ -223,7 +225,7 @@ THINKING: dict[str, tuple[Json, str]] = {
     "gemini": ({"thinking_config": {"thinking_budget": 1024}}, "generationConfig.thinkingConfig"),
 }
 STOPS = {"openai": "stop", "anthropic": "stop_sequences", "gemini": "generationConfig.stopSequences"}
-CHOICE = {"openai": "tool_choice.mode", "anthropic": "tool_choice.type", "gemini": "toolConfig.functionCallingConfig.mode"}
+CHOICE = {"openai": "tool_choice", "anthropic": "tool_choice.type", "gemini": "toolConfig.functionCallingConfig.mode"}
 
 
 @pytest.mark.parametrize("model", ["openai/gpt-5.5", "openai/gpt-6-sol"])

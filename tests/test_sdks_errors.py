@@ -44,7 +44,9 @@ ANTHROPIC: dict[int, str] = {
 def class_of(client: Speaker, status: int) -> str:
     if client.name == "gemini":
         return "ClientError" if status < 500 else "ServerError"
-    return (OPENAI if client.name == "openai" else ANTHROPIC).get(status, "APIStatusError" if status < 500 else "InternalServerError")
+    return (OPENAI if client.name == "openai" else ANTHROPIC).get(
+        status, "APIStatusError" if status < 500 else "InternalServerError"
+    )
 
 
 def status_of(error: Any) -> int:
@@ -108,9 +110,7 @@ async def test_kinds_of_errors_in_each_clients_words(house: House, client: Speak
 
 
 @pytest.mark.parametrize("scenario", ["html", "garbage", "reset"])
-async def test_a_provider_that_answers_nonsense(
-    house: House, client: Speaker, backend: str, stream: bool, scenario: str
-) -> None:
+async def test_a_provider_that_answers_nonsense(house: House, client: Speaker, backend: str, stream: bool, scenario: str) -> None:
     error = await fails(client, backend, f"[[{scenario}]]", stream)
     assert type(error).__name__ == class_of(client, 502) and status_of(error) == 502
 

@@ -1,4 +1,4 @@
-"""Reasoning through the SDKs: told, and sent back so that its seals reach the model that set them, by whatever way the client has.
+"""Reasoning through the SDKs: told, and sent back so that its seals reach the model that set them, however the client does it.
 
 The mock knows its own seals and refuses any other, and newer Gemini models refuse a call that has lost its seal.
 """
@@ -137,7 +137,9 @@ async def test_a_seal_is_shown_to_nobody_else(
         assert "dropped" in losses_in(client.heads.get("x-interlingua-losses", "")).values()
 
 
-async def test_memory_does_not_mistake_one_call_for_another(house: House, client: Speaker, request: pytest.FixtureRequest) -> None:
+async def test_memory_does_not_mistake_one_call_for_another(
+    house: House, client: Speaker, request: pytest.FixtureRequest
+) -> None:
     """A bare call with an id nobody has given: nothing is added, and the loss of its seal is left to the model to judge."""
     ask = Ask(model=PLAIN["anthropic"], turns=[client.user("[[tool]] x")], tools={"weather": CITY})
     first = await called(client, ask, stream=False)

@@ -28,9 +28,9 @@ FLOORS = [
     {"__init__", "ir", "losses", "errors", "models"},
     {"framing", "fold", "carry", "media", "schema", "metrics"},
     {"protocols"},
-    {"hosts", "config", "routing", "client", "credentials"},
+    {"hosts", "config", "routing", "client", "credentials", "sigv4", "store"},
     {"pipeline", "policies", "provider"},
-    {"routes", "counting", "listing", "core", "connection", "server"},
+    {"routes", "counting", "listing", "passthrough", "core", "connection", "server"},
     {"app", "demo", "commands", "__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

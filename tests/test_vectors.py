@@ -4,6 +4,7 @@
 """
 
 import json
+import runpy
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -60,19 +61,19 @@ class Case:
         self.folder = folder
         self.about: dict[str, Any] = json.loads((folder / "case.json").read_text())
         self.told_by: list[str] = self.about["told_by"]
-        self.protocols = [name for name in PROTOCOLS if self._file(name) is not None]
+        self.protocols = [name for name in PROTOCOLS if self.file_of(name) is not None]
 
-    def _file(self, stem: str) -> Path | None:
+    def file_of(self, stem: str) -> Path | None:
         return next((file for end in (".json", ".sse", ".jsonl") if (file := self.folder / (stem + end)).exists()), None)
 
     def source(self, name: str) -> bytes:
-        file = self._file(f"{name}-cut") or self._file(name)
+        file = self.file_of(f"{name}-cut") or self.file_of(name)
         assert file is not None
         return file.read_bytes()
 
     def expected(self, source: str, goal: str) -> Path:
         stems = [f"{source}-{goal}"] + ([f"to-{goal}"] if source != goal else []) + [goal]
-        return next(file for stem in stems if (file := self._file(stem)) is not None)
+        return next(file for stem in stems if (file := self.file_of(stem)) is not None)
 
     def losses(self, source: str, goal: str) -> list[str]:
         return json.loads((self.folder / "losses.json").read_text()).get(source, {}).get(goal, [])
@@ -207,7 +208,9 @@ def answers(kind: str) -> list[Any]:
     for case in cases(kind).values():
         for goal in case.protocols:
             found |= {case.expected(source, goal): goal for source in case.told_by}
-    return [pytest.param(file, goal, id=f"{file.parent.name}-{file.stem}") for file, goal in sorted(found.items()) if goal in PATHS]
+    return [
+        pytest.param(file, goal, id=f"{file.parent.name}-{file.stem}") for file, goal in sorted(found.items()) if goal in PATHS
+    ]
 
 
 def sent() -> Iterator[Any]:
@@ -250,10 +253,10 @@ def test_no_file_lies_idle(kind: str):
     for name, case in cases(kind).items():
         read = {case.expected(source, goal) for source in case.told_by for goal in [*case.protocols, "ir"]}
         read |= {case.folder / "case.json", case.folder / "losses.json"}
-        read |= {file for source in case.told_by for stem in (source, f"{source}-cut") if (file := case._file(stem))}
+        read |= {file for source in case.told_by for stem in (source, f"{source}-cut") if (file := case.file_of(stem))}
         assert set(case.folder.iterdir()) - read == set(), name
         for file in read:
-            own = case._file(file.stem.rpartition("-")[2])
+            own = case.file_of(file.stem.rpartition("-")[2])
             assert "-" not in file.stem or own is None or own.read_bytes() != file.read_bytes(), file
 
 
@@ -263,3 +266,8 @@ def test_every_protocol_of_the_first_three_tells_every_case():
         for name, case in cases(kind).items():
             assert set(PATHS) <= set(case.protocols), name
             assert case.told_by and set(case.told_by) <= set(case.protocols), name
+
+
+def test_the_page_of_protocols_is_what_the_vectors_say():
+    matrix = runpy.run_path(str(VECTORS.parent.parent / "tools" / "protocol_matrix.py"))
+    assert matrix["PAGE"].read_text(encoding="utf-8") == matrix["render"](), "run tools/protocol_matrix.py"

@@ -17,8 +17,6 @@ from interlingua.errors import ConfigError
 # Settings that are read and then refused, because what they ask for is not in this version: the key path (`*` is any name)
 # and the values refused; None: any but the default.
 NOT_YET: Final[dict[str, tuple[str, ...] | None]] = {
-    "auth.mode": None,
-    "auth.keys": None,
     "auth.aws_keys": None,
     "routing.strategy": None,
     "routing.attempts": None,

@@ -18,10 +18,12 @@ _LARGEST: Final = 1 << 20  # bytes of one turn's reasoning
 
 
 class _Turn(Struct, array_like=True):
-    """What came with a turn's calls: each thinking with the call it led to ("" where it opened the turn), signatures by call."""
+    """What came with a turn's calls: each thinking with the call it led to ("" where it opened the turn), signatures by
+    call, and the calls themselves: some servers give the same ids in every conversation."""
 
     thinking: list[tuple[str, Thinking]]
     signatures: dict[str, Signature]
+    calls: dict[str, tuple[str, str]]  # id -> name, arguments
 
 
 class Memory:
@@ -63,9 +65,11 @@ class Memory:
 
     def _restored(self, message: Message) -> Message:
         """Whatever the client did send back is trusted over the memory."""
-        known = next((self._turns[p.id][0] for p in message.parts if isinstance(p, ToolCall) and p.id in self._turns), None)
-        bare = not any(part.signature is not None for part in message.parts)
-        if known is None or not bare:
+        if any(part.signature is not None for part in message.parts):
+            return message
+        calls = [part for part in message.parts if isinstance(part, ToolCall)]
+        known = next((self._turns[call.id][0] for call in calls if call.id in self._turns), None)
+        if known is None or not all(_same(call, known.calls.get(call.id)) for call in calls):
             return message
         parts: list[AnyPart] = []
         for part in message.parts:
@@ -77,9 +81,21 @@ class Memory:
         if not known.thinking:
             parts = [p for p in message.parts if isinstance(p, Thinking)] + parts
         for before, thinking in known.thinking:
-            places = (i for i, p in enumerate(parts) if isinstance(p, ToolCall) and p.id == before)
-            parts.insert(next(places, 0), thinking)
-        return msgspec.structs.replace(message, parts=parts)
+            place = next((i for i, p in enumerate(parts) if isinstance(p, ToolCall) and p.id == before), None)
+            if place is not None:
+                parts.insert(place, thinking)
+        opening: list[AnyPart] = [thinking for before, thinking in known.thinking if not before]
+        return msgspec.structs.replace(message, parts=opening + parts)
+
+
+def _same(call: ToolCall, said: tuple[str, str] | None) -> bool:
+    """Whether a client's call is the one that was said; it may have spelled the arguments anew."""
+    if said is None or call.name != said[0]:
+        return False
+    try:
+        return call.arguments == said[1] or msgspec.json.decode(call.arguments or "{}") == msgspec.json.decode(said[1] or "{}")
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return False
 
 
 def _may_sign(call: Call) -> bool:
@@ -92,14 +108,18 @@ def _may_sign(call: Call) -> bool:
 
 def _turn(parts: list[AnyPart]) -> tuple[_Turn, int]:
     """What is worth keeping of a turn, and its size in bytes: 0 where nothing is."""
-    turn, size, waiting = _Turn([], {}), 0, list[tuple[int, Thinking]]()
-    for i, part in enumerate(parts):
+    turn, size, waiting = _Turn([], {}, {}), 0, list[tuple[bool, Thinking]]()
+    opened = False
+    for part in parts:
+        opened = opened or not isinstance(part, Thinking)
         if isinstance(part, Thinking) and part.signature is not None:
-            waiting.append((i, part))
+            waiting.append((opened, part))
             size += len(part.text) + len(part.signature.data) + 200
         elif isinstance(part, ToolCall):
-            turn.thinking += [(part.id if place else "", thinking) for place, thinking in waiting]
+            turn.thinking += [(part.id if later else "", thinking) for later, thinking in waiting]
             waiting.clear()
+            turn.calls[part.id] = part.name, part.arguments
+            size += len(part.name) + len(part.arguments) + 100
             if part.signature is not None:
                 turn.signatures[part.id] = part.signature
                 size += len(part.signature.data) + 200

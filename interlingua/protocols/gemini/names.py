@@ -33,7 +33,11 @@ _FIELDS: Final = {
 _MESSAGE: Final = re.compile(r"messages\[(\d+)\](?:\.parts\[(\d+)\])?(.*)", re.S)
 _TOOL: Final = re.compile(r"tools\[(\d+)\](.*)", re.S)
 _INNER: Final = re.compile(r"\.parts\[(\d+)\](.*)", re.S)
-_RESULT: Final = {".parts": ".functionResponse.parts", ".error": ".functionResponse.response.error", ".name": ".functionResponse.name"}
+_RESULT: Final = {
+    ".parts": ".functionResponse.parts",
+    ".error": ".functionResponse.response.error",
+    ".name": ".functionResponse.name",
+}
 _CALL: Final = {".arguments": ".functionCall.args", ".name": ".functionCall.name", ".id": ".functionCall.id"}
 _INLINE: Final = {".mime": ".inlineData.mimeType", ".name": ".inlineData.displayName", ".data": ".inlineData.data"}
 _FILE: Final = {".mime": ".fileData.mimeType", ".name": ".fileData.displayName", ".url": ".fileData.fileUri"}

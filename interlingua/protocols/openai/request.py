@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any, Final, assert_never, cast
 
 from interlingua.errors import InvalidRequest
@@ -55,6 +56,7 @@ from interlingua.protocols.wire import (
 
 EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
 _MAX_STOP: Final = 4
+_MAX_ID: Final = 64
 # What a reasoning model refuses (the SDK's notes on these parameters), but for the values that say nothing.
 _SAMPLING: Final = {"temperature": 1, "top_p": 1, "frequency_penalty": 0, "presence_penalty": 0, "logprobs": False}
 _NO_EFFORT_WITH_TOOLS: Final = re.compile(r"(^|/)gpt-(5\.[4-9]|[6-9]|\d\d)")  # in Chat Completions: "Use /v1/responses"
@@ -508,7 +510,7 @@ def _format_result(result: ToolResult, path: str, listed: bool, media: list[Json
         lose(f"{path}.signature", "dropped", f"only {result.signature.origin} can read it")
     if result.extras:
         foreign(result, NAME, path, lose)
-    return {"role": "tool", "tool_call_id": result.id, "content": _content(content, listed)}
+    return {"role": "tool", "tool_call_id": _id(result.id), "content": _content(content, listed)}
 
 
 def _format_assistant(parts: list[tuple[str, AnyPart]], listed: bool, target: Target, lose: Lose) -> Json:
@@ -553,6 +555,7 @@ def _format_thinking(part: Thinking, path: str, target: Target, out: Json, lose:
 
 def _format_history_call(call: ToolCall, path: str, lose: Lose) -> Json:
     out = format_call(call)
+    out["id"] = _id(call.id)
     if call.signature is not None:
         if note(call, NAME, "~google"):
             out["extra_content"] = signature_slot(call.signature, native=True)
@@ -563,3 +566,8 @@ def _format_history_call(call: ToolCall, path: str, lose: Lose) -> Json:
     if call.extras:
         foreign(call, NAME, path, lose)
     return out
+
+
+def _id(id_: str) -> str:
+    """An id of a length that OpenAI takes. It only ties a result to its call, so both are cut alike and nothing is lost."""
+    return id_ if len(id_) <= _MAX_ID else f"{id_[:31]}_{sha256(id_.encode(errors='surrogatepass')).hexdigest()[:32]}"

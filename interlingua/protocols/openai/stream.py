@@ -68,6 +68,7 @@ from interlingua.protocols.wire import (
 )
 
 _DONE: Final = b"[DONE]"
+_PLAIN: Final = frozenset({"role", "content"})
 _CHUNK: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
 
 
@@ -222,7 +223,7 @@ class Parser:
             choice = self._choices[index] = _Open()
         delta, extra = as_obj(d.get("delta")), dict[str, Any]()
         logprobs = take_logprobs(d["logprobs"], extra) if d.get("logprobs") is not None else []
-        if type(words := delta.get("content")) is str and (words or logprobs) and len(delta) <= 2:
+        if type(words := delta.get("content")) is str and (words or logprobs) and delta.keys() <= _PLAIN:
             self._words(index, choice, "content", words, events)  # the common chunk
         elif delta:
             self._delta(index, choice, dict(delta), events)

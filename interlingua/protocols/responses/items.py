@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from interlingua.carry import seal, unseal
 from interlingua.errors import InvalidRequest
-from interlingua.ir import AnyPart, Json, Message, Opaque, Role, Signature, Text, Thinking, ToolCall, ToolResult
+from interlingua.ir import AnyPart, Json, Message, Opaque, Role, Signature, Text, Thinking, ToolResult
 from interlingua.protocols import wire
 from interlingua.protocols.responses.names import NAME
 from interlingua.protocols.responses.parts import parse_content
@@ -156,7 +156,7 @@ def parse_input(value: Any) -> list[Message]:
     turn: Turn | None = None
     holder = Message(role="assistant")
     for i, item in enumerate(array(value, "input")):
-        d = item if type(item) is dict else obj(item, f"input[{i}]")
+        d = as_obj(item) or obj(item, f"input[{i}]")
         role, kind = d.get("role"), d.get("type") or ("message" if "role" in d else "item_reference")
         if kind == "message" and role in _PLAIN_ROLES:
             if turn is not None:
@@ -243,6 +243,8 @@ def reasoning_item(part: Thinking) -> Json:
     mine = part.extras.get(NAME, {}) if part.extras else {}
     out: Json = {"type": "reasoning", **mine.get("~item", {})}
     content, summary = mine.get("~content"), mine.get("~summary")
+    if content is None and "~told" in mine:  # in a stream, as content
+        content = [{"type": "reasoning_text", "text": part.text}]
     if content is not None and part.text == _said(content):
         if "~bare" not in mine:
             out["summary"] = []

@@ -7,12 +7,12 @@ response_output_refusal(_param).
 from typing import Any, Final
 
 from interlingua.errors import InvalidRequest
-from interlingua.ir import AnyPart, Cache, Citation, Json, Media, Opaque, Signature, Text, Thinking, TokenLogprob, ToolCall
+from interlingua.ir import AnyPart, Cache, Citation, Json, Media, Opaque, Text, TokenLogprob
 from interlingua.protocols import Lose, wire
 from interlingua.protocols.media import data_url, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
 from interlingua.protocols.responses.names import NAME, VENDOR
-from interlingua.protocols.wire import array, as_array, as_count, foreign, keep, keep_in, merge, need, note, obj, text
+from interlingua.protocols.wire import array, as_array, as_count, as_obj, foreign, keep, merge, need, note, obj, text
 
 _TTLS: Final = ("30m", "12h")
 _AUDIO_MIME: Final = {"wav": "audio/wav", "mp3": "audio/mpeg"}
@@ -69,7 +69,7 @@ def parse_content(value: Any, path: str, usual: str) -> list[Any]:
 
 
 def _parse_part(value: Any, path: str, k: int, usual: str) -> AnyPart:
-    d = value if type(value) is dict else obj(value, f"{path}[{k}]")
+    d = as_obj(value) or obj(value, f"{path}[{k}]")
     kind, words = d.get("type"), d.get("text")
     if kind == usual and type(words) is str and len(d) == (2 if usual == "input_text" else 3):
         if usual == "input_text" or d.get("annotations") == []:
@@ -249,7 +249,9 @@ def _format_text(part: Text, usual: str, spot: Spot) -> Json:
 
 def format_annotations(citations: list[Citation], spot: Spot) -> list[Json]:
     return [
-        said for n, citation in enumerate(citations) if (said := format_annotation(citation, f".citations[{n}]", spot)) is not None
+        said
+        for n, citation in enumerate(citations)
+        if (said := format_annotation(citation, f".citations[{n}]", spot)) is not None
     ]
 
 

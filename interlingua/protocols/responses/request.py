@@ -368,4 +368,3 @@ _PREFIXES: Final = {"message": "msg", "reasoning": "rs", "function_call": "fc", 
 
 def _unreported(path: str, how: How, why: str = "") -> None:
     """For what is told again: its losses were reported when it was first told."""
-

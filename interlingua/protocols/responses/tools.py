@@ -13,7 +13,20 @@ import msgspec
 from interlingua.ir import Function, Json, Request, ServerTool, ToolCall, ToolChoice
 from interlingua.protocols import Lose, wire
 from interlingua.protocols.responses.names import NAME
-from interlingua.protocols.wire import array, as_array, as_obj, boolean, decode_json, encode_json, foreign, keep, need, note, obj, text
+from interlingua.protocols.wire import (
+    array,
+    as_array,
+    as_obj,
+    boolean,
+    decode_json,
+    encode_json,
+    foreign,
+    keep,
+    need,
+    note,
+    obj,
+    text,
+)
 
 _INPUT: Final[Json] = {
     "type": "object",
@@ -38,7 +51,7 @@ class Spelling(NamedTuple):
 def parse_tools(value: Any) -> list[Function | ServerTool]:
     tools: list[Function | ServerTool] = []
     for i, item in enumerate(array(value, "tools")):
-        d = item if type(item) is dict else obj(item, f"tools[{i}]")
+        d = as_obj(item) or obj(item, f"tools[{i}]")
         inner = as_array(d.get("tools"))
         if d.get("type") == "namespace" and inner and all(as_obj(t).get("type") in _KINDS for t in inner):
             tools += _parse_namespace(d, inner, f"tools[{i}]")
@@ -287,4 +300,3 @@ def call_item(call: ToolCall, spelling: Spelling | None, id_: str) -> Json:
     else:
         out["arguments"] = call.arguments or "{}"
     return out
-

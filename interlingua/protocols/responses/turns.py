@@ -1,5 +1,6 @@
 """A conversation's turns, written as items for a backend. Order is kept as it was; what cannot stand is reported."""
 
+from binascii import crc32
 from typing import cast
 
 from interlingua.ir import AnyPart, Json, Media, Message, Opaque, Request, Text, Thinking, ToolCall, ToolResult
@@ -23,15 +24,29 @@ class Items:
         self._known: dict[str, Spelling] | None = None
 
     def write(self) -> None:
-        own = note(self._request, NAME, "~input") is not None
-        for i, message in enumerate(self._request.messages):
+        messages = self._request.messages
+        first = messages[0] if messages and note(self._request, NAME, "~input") is None else None
+        for i, message in enumerate(messages):
             parts = message.parts
-            if i == 0 and not own and message.role == "system" and not message.extras and len(parts) == 1 and plain(parts[0]):
-                self.instructions = cast(Text, parts[0]).text
-            elif len(parts) == 1 and not message.extras and message.role != "tool" and plain(parts[0]):
+            if message is first and message.role == "system" and len(parts) == 1 and self._hoisted(message):
+                continue
+            if len(parts) == 1 and not message.extras and message.role != "tool" and plain(parts[0]):
                 self.out.append({"role": message.role, "content": cast(Text, parts[0]).text})
             else:
                 self._message(message, i)
+
+    def _hoisted(self, message: Message) -> bool:
+        """Makes the first words of another protocol's system the instructions, where they are but words."""
+        part, spot = message.parts[0], self._spot
+        if type(part) is not Text or part.cache is not None or not part.text or NAME in part.extras or NAME in message.extras:
+            return False
+        spot.i, spot.j = 0, 0
+        format_part(part, "input_text", spot)
+        spot.j = -1
+        if message.extras:
+            spot.foreign(message)
+        self.instructions = part.text
+        return True
 
     def _message(self, message: Message, i: int) -> None:
         spot, first = self._spot, len(self.out)
@@ -197,7 +212,7 @@ class Items:
         out = reasoning_item(part)
         if "id" not in out and "~item" not in part.extras.get(NAME, {}):
             seed = part.text if signature is None else signature.data
-            out = {"type": "reasoning", "id": f"rs_{short_id('0' * 64 + seed)[-8:]}", **out}
+            out = {"type": "reasoning", "id": f"rs_{crc32(seed.encode('utf-8', 'replace')):08x}", **out}
         if signature is not None and signature.origin != NAME:
             spot.drop(f"only {signature.origin} can read it", ".signature")
         if part.redacted:

@@ -1,0 +1,110 @@
+"""Errors in OpenAI's shape: {"error": {"message", "type", "param", "code"}}. A failed response and a stream's `error`
+event tell theirs without the type. Source: the SDK's _exceptions, ResponseError, ResponseErrorEvent.
+
+The body of a provider's error is kept under the vendor's name: both of its APIs tell errors alike.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from interlingua.errors import KINDS, kind_of
+from interlingua.ir import Failure, Json
+from interlingua.protocols.responses.names import VENDOR
+from interlingua.protocols.wire import as_obj, as_text, decode_json
+
+_TYPES: Final = {
+    "authentication": "authentication_error",
+    "permission": "permission_error",
+    "not_found": "not_found_error",
+    "rate_limit": "rate_limit_error",
+    "billing": "insufficient_quota",
+    "timeout": "timeout_error",
+    "server_error": "server_error",
+    "bad_gateway": "server_error",
+    "unavailable": "server_error",
+    "overloaded": "server_error",
+}
+_CODES: Final = {
+    "context_window": "context_length_exceeded",
+    "content_filter": "content_filter",
+    "rate_limit": "rate_limit_exceeded",
+    "billing": "insufficient_quota",
+    "overloaded": "server_is_overloaded",
+    "unsupported": "unsupported_parameter",
+}
+_KINDS: Final = {
+    "bio_policy": "content_filter",
+    "content_filter": "content_filter",
+    "content_policy_violation": "content_filter",
+    "context_length_exceeded": "context_window",
+    "image_content_policy_violation": "content_filter",
+    "insufficient_quota": "billing",
+    "invalid_api_key": "authentication",
+    "invalid_prompt": "content_filter",
+    "model_not_found": "not_found",
+    "overloaded": "overloaded",
+    "previous_response_not_found": "not_found",
+    "rate_limit_exceeded": "rate_limit",
+    "server_error": "server_error",
+    "server_is_overloaded": "overloaded",
+    "slow_down": "overloaded",
+    "vector_store_timeout": "timeout",
+}
+
+
+def parse_error(status: int, body: bytes) -> Failure:
+    try:
+        value = decode_json(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        value = None
+    return failure_of(status, as_obj(value) or None)
+
+
+def failure_of(status: int | None, body: Json | None) -> Failure:
+    """A Failure from an error body; without a status, the error's own code says which it would have had."""
+    error: Any = body.get("error", body) if body else None
+    if body is None or type(error) is not dict:
+        message = as_text(error) or f"The provider answered with status {status or 500} and no message."
+        return _failure(status, None, message, {}, body)
+    error = as_obj(error)
+    message = as_text(error.get("message")) or f"The provider answered with status {status or 500} and no message."
+    words = [word for key in ("code", "type") if type(word := error.get(key)) is str and word in _KINDS]
+    kind = _KINDS[words[0]] if words else None
+    if kind == "billing" and status in (None, 429):
+        kind = "rate_limit"
+    if kind == "server_error" and status is not None:
+        kind = None  # the status says more
+    return _failure(status, kind, message, error, body)
+
+
+def failure_in(response: Json) -> Failure:
+    """The Failure that a failed response tells of."""
+    return failure_of(None, {"error": as_obj(response.get("error"))})
+
+
+def _failure(status: int | None, kind: str | None, message: str, error: Json, body: Json | None) -> Failure:
+    code = error.get("code")
+    status = status if status is not None else KINDS[kind or "server_error"]
+    return Failure(
+        status=status,
+        kind=kind or kind_of(status),
+        message=message,
+        code=str(code) if code is not None else None,
+        param=as_text(error.get("param")),
+        extras={VENDOR: body} if body else {},
+    )
+
+
+def format_error(failure: Failure) -> tuple[int, Json]:
+    if VENDOR in failure.extras and "error" in failure.extras[VENDOR]:
+        return failure.status, failure.extras[VENDOR]
+    status = 503 if failure.status == 529 else failure.status
+    return status, {"error": error_of(failure)}
+
+
+def error_of(failure: Failure) -> Json:
+    """The error itself."""
+    kind = _TYPES.get(failure.kind, "invalid_request_error" if failure.status < 500 else "server_error")
+    code = failure.code or _CODES.get(failure.kind)
+    return {"message": failure.message, "type": kind, "param": failure.param, "code": code}

@@ -1,0 +1,425 @@
+"""A response: read from a backend, written for a client. Source: types.responses.Response, ResponseUsage, ResponseError.
+
+What a response only repeats of its request (`_ECHO`) is a note, never a loss. A response that failed raises, unless it
+was the model that failed, whose answer it then still is (an error of type `model_error`).
+"""
+
+from typing import Any, Final, assert_never
+
+from interlingua.errors import InterlinguaError, ProviderFailure, UpstreamGarbage
+from interlingua.ir import (
+    AnyPart,
+    Choice,
+    Finish,
+    Json,
+    Media,
+    Opaque,
+    Reason,
+    Request,
+    Response,
+    Text,
+    Thinking,
+    TokenLogprob,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from interlingua.losses import How
+from interlingua.protocols import Lose
+from interlingua.protocols.responses.errors import failure_in
+from interlingua.protocols.responses.items import Turn, must_seal, reasoning_item, sealed_item
+from interlingua.protocols.responses.names import NAME, VENDOR, answer_id, item_id
+from interlingua.protocols.responses.parts import Spot, format_annotations, format_logprob, parse_logprobs
+from interlingua.protocols.responses.request import format_text
+from interlingua.protocols.responses.tools import Spelling, call_item, call_spelling, format_tools, spelled_choice, spellings
+from interlingua.protocols.wire import array, as_count, as_obj, as_text, foreign, integer, keep, keep_in, merge, note, obj, text
+
+MODEL_ERROR: Final = "model_error"
+_STATUSES: Final = ("completed", "failed", "in_progress", "cancelled", "queued", "incomplete")
+_INCOMPLETE: Final[dict[str, Reason]] = {"max_output_tokens": "length", "content_filter": "filter"}
+_WORDS: Final[dict[Reason, str]] = {
+    "stop": "completed",
+    "tool_calls": "completed",
+    "length": "max_output_tokens",
+    "context": "max_output_tokens",
+    "filter": "content_filter",
+    "pause": "completed",
+    "error": "failed",
+    "other": "completed",
+}
+_ECHO: Final = frozenset(
+    {
+        "access_programs",
+        "background",
+        "completed_at",
+        "context_management",
+        "error",
+        "frequency_penalty",
+        "image",
+        "incomplete_details",
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "object",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "previous_response_id",
+        "prompt",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning",
+        "safety_identifier",
+        "store",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+    }
+)
+_NOT_TOLD_AGAIN: Final = frozenset({"object", "error", "incomplete_details"})
+
+# Reading
+
+
+def parse_response(body: Json) -> Response:
+    try:
+        return _parse_response(body)
+    except ProviderFailure:
+        raise
+    except InterlinguaError as error:
+        raise UpstreamGarbage(f"The provider's answer is no response: {error}") from None
+
+
+def _parse_response(body: Json) -> Response:
+    finish_error = take_failure(body)
+    turn = Turn()
+    for i, item in enumerate(array(body.pop("output", None), "output")):
+        d = obj(item, f"output[{i}]")
+        turn.read(d, text(d.get("type"), f"output[{i}].type"), f"output[{i}]")
+    choice = Choice(parts=turn.end())
+    choice.finish = take_finish(body, choice.parts, finish_error)
+    for part in choice.parts:
+        if type(part) is Text and part.extras and (found := note(part, NAME, "~logprobs")):
+            choice.logprobs = choice.logprobs + parse_logprobs(found, "output.content.logprobs")
+    response = Response(choices=[choice])
+    response.id, response.model, response.created = take_head(body)
+    if (usage := body.pop("usage", None)) is not None:
+        response.usage = parse_usage(usage)
+    response.extras = take_extras(body)
+    return response
+
+
+def take_failure(body: Json) -> Json | None:
+    """The error of the model's own making that a response tells of. Raises ProviderFailure for any other."""
+    error = body.get("error")
+    if body.get("status") != "failed" or error is None:
+        return None
+    if (said := as_obj(error)).get("type") == MODEL_ERROR:
+        return said
+    raise ProviderFailure(failure_in(body))
+
+
+def take_head(body: Json) -> tuple[str, str, int]:
+    """Pops id, model and the time of creation."""
+    created = body.pop("created_at", None) or 0
+    if type(created) is float:
+        created = int(created)
+    return text(body.pop("id", None) or "", "id"), text(body.pop("model", None) or "", "model"), integer(created, "created_at")
+
+
+def take_finish(body: Json, parts: list[AnyPart], error: Json | None) -> Finish | None:
+    """Pops the status, and tells why the answer ended."""
+    status = body.pop("status", None)
+    if status is None:
+        return None
+    word = text(status, "status")
+    if word == "completed":
+        called = any(isinstance(part, ToolCall) for part in parts)
+        return Finish(reason="tool_calls" if called else "stop", raw=word, origin=NAME)
+    if word == "incomplete":
+        reason = as_text(as_obj(body.get("incomplete_details")).get("reason"))
+        return Finish(reason=_INCOMPLETE.get(reason or "", "other"), raw=reason or word, origin=NAME)
+    finish = Finish(reason="error" if word == "failed" else "other", raw=word, origin=NAME)
+    if error is not None:
+        finish.extras = {NAME: {"~error": error}}
+    return finish
+
+
+def take_extras(body: Json) -> dict[str, Json]:
+    """What a response says beside the IR: the request's echo as a note, what the vendor's two APIs share, and the rest."""
+    mine: Json = {"~echo": {key: value for key, value in body.items() if key in _ECHO and key not in _NOT_TOLD_AGAIN}}
+    shared: Json = {}
+    for key, value in body.items():
+        if value is None or key in _ECHO:
+            continue
+        if key == "service_tier":
+            shared[key] = value
+        else:
+            mine[key] = value
+    return {NAME: mine, VENDOR: shared} if shared else {NAME: mine}
+
+
+def parse_usage(value: Any) -> Usage:
+    d = dict(obj(value, "usage"))
+    given, spent = dict(as_obj(d.pop("input_tokens_details", None))), dict(as_obj(d.pop("output_tokens_details", None)))
+    d.pop("total_tokens", None)
+    usage = Usage(
+        input=as_count(d.pop("input_tokens", None)),
+        cache_read=as_count(given.pop("cached_tokens", None)),
+        cache_write=as_count(given.pop("cache_write_tokens", None)),
+        output=as_count(d.pop("output_tokens", None)),
+        reasoning=as_count(spent.pop("reasoning_tokens", None)),
+    )
+    if given:
+        keep_in(usage, NAME, "input_tokens_details", given)
+    if spent:
+        keep_in(usage, NAME, "output_tokens_details", spent)
+    if d:
+        keep(usage, NAME, d)
+    return usage
+
+
+# Writing
+
+
+def format_response(response: Response, asked: Request, lose: Lose) -> Json:
+    id_ = answer_id(response.id)
+    choice = response.choices[0] if response.choices else Choice()
+    for i in range(1, len(response.choices)):
+        lose(f"response.choices[{i}]", "dropped", "a response answers once")
+    status = format_status(choice.finish, lose)
+    output = Output(id_, asked, choice.logprobs, status["status"] == "incomplete", lose)
+    items = output.write(choice.parts)
+    if choice.extras:
+        foreign(choice, NAME, "response.choices[0]", lose)
+    return {
+        **head_of(id_, response.created, response.model),
+        **format_extras(response.extras, asked, lose),
+        **status,
+        "output": items,
+        "usage": format_usage(response.usage, lose),
+    }
+
+
+def head_of(id_: str, created: int, model: str) -> Json:
+    return {"id": id_, "object": "response", "created_at": created, "model": model}
+
+
+def format_extras(extras: dict[str, Json], asked: Request, lose: Lose) -> Json:
+    """The request's echo, and what else is said beside the IR; `extras` are a response's or a Start's."""
+    mine = extras.get(NAME, {})
+    told = mine.get("~echo")
+    out = echo(asked) if told is None else dict(told)
+    for origin, values in extras.items():
+        for key, value in values.items():
+            if key[:1] == "~":
+                continue
+            if origin == NAME or origin == VENDOR and key == "service_tier":
+                out[key] = value
+            else:
+                lose(f"response.{key}", "dropped", f"only {origin} has it")
+    return out
+
+
+def echo(asked: Request) -> Json:
+    """A request's own parameters, as its response repeats them."""
+    mine, shared = asked.extras.get(NAME, {}), asked.extras.get(VENDOR, {})
+    system = next((m for m in asked.messages if m.extras and note(m, NAME, "~instructions")), None)
+    reasoning, choice = asked.reasoning, asked.tool_choice
+    effort: str | None = None
+    if reasoning is not None:
+        effort = "none" if reasoning.enabled is False else reasoning.effort
+    words: Json = {}
+    format_text(asked, words, unreported)
+    return {
+        "background": bool(mine.get("background")),
+        "instructions": "".join(p.text for p in system.parts if isinstance(p, Text)) if system is not None else None,
+        "max_output_tokens": asked.max_tokens,
+        "max_tool_calls": mine.get("max_tool_calls"),
+        "metadata": shared.get("metadata") or {},
+        "parallel_tool_calls": choice is None or choice.parallel is not False,
+        "previous_response_id": mine.get("previous_response_id") or mine.get("~previous_response_id"),
+        "prompt_cache_key": shared.get("prompt_cache_key"),
+        "reasoning": {"effort": effort, "summary": note(reasoning, NAME, "~summary") if reasoning is not None else None},
+        "safety_identifier": shared.get("safety_identifier"),
+        "store": mine.get("~store", True),
+        "temperature": asked.temperature,
+        "text": {"format": {"type": "text"}, **words.get("text", {})},
+        "tool_choice": mine.get("tool_choice") or ("auto" if choice is None else spelled_choice(choice, asked)),
+        "tools": format_tools(asked.tools, unreported) if asked.tools else [],
+        "top_logprobs": asked.top_logprobs or 0,
+        "top_p": asked.top_p,
+        "truncation": mine.get("truncation") or "disabled",
+        "user": asked.user,
+    }
+
+
+def unreported(path: str, how: How, why: str = "") -> None:
+    """For what is only told again."""
+
+
+def format_status(finish: Finish | None, lose: Lose) -> Json:
+    out: Json = {"status": "completed", "error": None, "incomplete_details": None}
+    if finish is None:
+        return out
+    if finish.stop is not None:
+        lose("response.choices[0].finish.stop", "dropped", "OpenAI does not tell which stop sequence matched")
+    own = finish.origin == NAME and finish.raw is not None
+    if finish.reason in ("pause", "context", "other") and not own:
+        lose("response.choices[0].finish.reason", "changed", f"OpenAI has no word for {finish.raw or finish.reason}")
+    word = finish.raw if own and finish.raw is not None else _WORDS[finish.reason]
+    if word in _STATUSES:
+        out["status"] = word
+    else:
+        out["status"], out["incomplete_details"] = "incomplete", {"reason": word}
+    if own:
+        out["error"] = note(finish, NAME, "~error")
+    elif word == "failed":
+        message = f"The model ended its answer with {finish.raw or 'an error'}."
+        out["error"] = {"code": "server_error", "message": message, "type": MODEL_ERROR}
+    if finish.extras:
+        foreign(finish, NAME, "response.choices[0].finish", lose)
+    return out
+
+
+def format_usage(usage: Usage | None, lose: Lose) -> Json | None:
+    """What was not reported is zero here: the SDK's type has no other word for it."""
+    if usage is None:
+        return None
+    input_, output = usage.input or 0, usage.output or 0
+    for key in ("audio_input", "audio_output"):
+        if getattr(usage, key) is not None:
+            lose(f"response.usage.{key}", "dropped", "a response does not count it apart")
+    out: Json = {
+        "input_tokens": input_,
+        "input_tokens_details": {"cached_tokens": usage.cache_read or 0, "cache_write_tokens": usage.cache_write or 0},
+        "output_tokens": output,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning or 0},
+        "total_tokens": input_ + output,
+    }
+    if usage.extras:
+        foreign(usage, NAME, "response.usage", lose)
+        merge(out, usage, NAME)
+    return out
+
+
+class Output:
+    """The items of one answer."""
+
+    def __init__(self, id_: str, asked: Request, logprobs: list[TokenLogprob], cut: bool, lose: Lose) -> None:
+        self._id = id_
+        self._asked = asked
+        self._known: dict[str, Spelling] | None = None
+        self._logprobs = logprobs
+        self._cut = cut
+        self._spot = Spot(lose)
+        self._items: list[Json] = []
+
+    def write(self, parts: list[AnyPart]) -> list[Json]:
+        spot, joins = self._spot, False
+        noted = any(type(part) is Text and note(part, NAME, "~logprobs") for part in parts)
+        if noted:
+            self._logprobs = []
+        for j, part in enumerate(parts):
+            spot.j = j
+            if type(part) is Text and (part.text or part.signature is None or part.citations):
+                if part.signature is not None:
+                    self._items.append({"id": self._own_id("rs"), **sealed_item(part.signature)})
+                    joins = False
+                self._text(part, joins)
+                joins = True
+            else:
+                self._item(part)
+                joins = False
+            if part.extras:
+                spot.foreign(part)
+        if self._logprobs:
+            spot.report("response.choices[0].logprobs", "dropped", "there is no text they belong to")
+        if self._cut and self._items and self._items[-1].get("type") == "message":
+            if not any("status" in (note(part, NAME, "~item") or {}) for part in parts):
+                self._items[-1]["status"] = "incomplete"
+        return self._items
+
+    def _own_id(self, kind: str) -> str:
+        return item_id(kind, self._id, len(self._items))
+
+    def _text(self, part: Text, joins: bool) -> None:
+        head = note(part, NAME, "~item") if part.extras else None
+        if not joins or head is not None:
+            item: Json = {"id": self._own_id("msg"), "type": "message", "status": "completed", "role": "assistant", "content": []}
+            item |= head or {}
+            for key, value in part.extras.get(NAME, {}).items():
+                if key.startswith("item."):
+                    item[key.removeprefix("item.")] = value
+            self._items.append(item)
+        self._items[-1]["content"].append(self._content(part))
+
+    def _content(self, part: Text) -> Json:
+        if part.refusal:
+            out: Json = {"type": "refusal", "refusal": part.text}
+        else:
+            said: Any = note(part, NAME, "~logprobs") if part.extras else None
+            if said is None:
+                said = [format_logprob(token) for token in self._logprobs]
+                self._logprobs = []
+            annotations = format_annotations(part.citations, self._spot) if part.citations else []
+            out = {"type": "output_text", "annotations": annotations, "logprobs": said, "text": part.text}
+        for key, value in (part.extras.get(NAME) or {}).items():
+            if key[:1] != "~" and not key.startswith("item."):
+                out[key] = value
+        return out
+
+    def _item(self, part: AnyPart) -> None:
+        spot = self._spot
+        match part:
+            case Thinking() if not must_seal(part):
+                self._items.append({"id": self._own_id("rs"), **reasoning_item(part)})
+            case Thinking():
+                self._items.append({"id": self._own_id("rs"), **sealed_thinking(part)})
+            case ToolCall():
+                if part.signature is not None:
+                    self._items.append({"id": self._own_id("rs"), **sealed_item(part.signature)})
+                self._call(part)
+            case Opaque(origin="responses"):
+                self._items.append(part.data)
+            case Opaque():
+                self._items.append({"id": self._own_id("rs"), **sealed_item(part)})
+                spot.change(f"a block of {part.origin}'s, sealed in encrypted_content")
+            case Media() | ToolResult():
+                self._items.append({"id": self._own_id("rs"), **sealed_item(part)})
+                spot.change("a response has no such item; sealed in encrypted_content")
+            case Text():
+                self._items.append({"id": self._own_id("rs"), **sealed_item(part)})
+            case _:
+                assert_never(part)
+
+    def _call(self, call: ToolCall) -> None:
+        if self._known is None:
+            self._known = spellings(self._asked)
+        self._items.append(answer_call(call, self._known, self._id, len(self._items)))
+
+
+def answer_call(call: ToolCall, known: dict[str, Spelling], answer: str, index: int) -> Json:
+    """A call as an item of an answer; one that came without ids gets them from its place."""
+    spelling = call_spelling(call, known)
+    custom = spelling is not None and spelling.custom
+    out: Json = {"id": item_id("ctc" if custom else "fc", answer, index)}
+    out |= call_item(call, spelling, call.id or item_id("call", answer, index))
+    if not custom:
+        out["status"] = "completed"
+    if call.extras:
+        out |= note(call, NAME, "~item") or {}
+        merge(out, call, NAME)
+    return out
+
+
+def sealed_thinking(part: Thinking) -> Json:
+    """Thinking that another protocol's model sealed: its words as a summary, and all of it in the seal."""
+    summary = [{"type": "summary_text", "text": part.text}] if part.text and not part.redacted else []
+    return {**sealed_item(part), "summary": summary}
