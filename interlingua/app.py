@@ -130,8 +130,9 @@ def _serve_many(config: Config, listener: socket.socket, workers: int) -> int:
         os.environ[_SOURCE] = "" if config.source == SOURCE else config.source
         os.environ[_OVERRIDES] = msgspec.json.encode(config.overrides).decode()
         shape = settings(config, "interlingua.app:worker")
+        supervisor = Multiprocess(shape, sockets=[listener])  # heeds signals from here on
         print(f"Interlingua listens on {address(listener)} with {workers} workers", flush=True)
-        Multiprocess(shape, sockets=[listener]).run()
+        supervisor.run()
     return 0
 
 

@@ -165,7 +165,8 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
     if request.extras:
         foreign(request, NAME, "", lose)
         give_back(out, request, _ROOTS)
-        for key, value in (note(request, NAME, "~idle") or {}).items():
+        idle: Json = note(request, NAME, "~idle") or {}
+        for key, value in idle.items():
             out.setdefault(key, value)
     return out
 

@@ -42,7 +42,6 @@ from interlingua.protocols.bedrock.names import NAME
 from interlingua.protocols.bedrock.parts import (
     carrier,
     format_citation,
-    image_block,
     parse_block,
     parse_citation,
     reasoned,
@@ -62,6 +61,7 @@ from interlingua.protocols.bedrock.response import (
 )
 from interlingua.protocols.bedrock.toolnames import own_name
 from interlingua.protocols.wire import (
+    as_array,
     as_obj,
     as_text,
     decode_json,
@@ -248,9 +248,10 @@ class Parser:
     def _delta(self, d: Json, events: list[AnyEvent]) -> None:
         delta, place = d.get("delta"), d.get("contentBlockIndex")
         block = self._blocks.get(place) if type(place) is int else None
-        if block is not None and block.index is not None and type(block.part) is Text and type(delta) is dict:
-            words: Any = delta.get("text")
-            if type(words) is str and len(delta) == 1:  # the common event
+        if block is not None and block.index is not None and type(block.part) is Text:
+            said = as_obj(delta)
+            words = said.get("text")
+            if type(words) is str and len(said) == 1:  # the common event
                 if words:
                     events.append(PartDelta(index=block.index, text=words))
                 return
@@ -301,13 +302,9 @@ class Parser:
             if block is None or block.start is not None or not (block.part is None or isinstance(block.part, Thinking)):
                 self._block_stop(place, events)
                 block = self._blocks[place] = _Block()
-            self._sign(block, signature, events)
+            block.signature.append(signature)  # a signature, or a seal of ours, may come in pieces
         else:
             events.append(OpaqueEvent(origin=NAME, data={"~event": "contentBlockDelta", "delta": {"reasoningContent": said}}))
-
-    def _sign(self, block: _Block, signature: str, events: list[AnyEvent]) -> None:
-        """A signature may come in pieces. One of our seals may stand for the part whose words were just told."""
-        block.signature.append(signature)
 
     def _input(self, place: int, words: str, events: list[AnyEvent]) -> None:
         block = self._blocks.get(place)
@@ -341,7 +338,7 @@ def _told_whole(block: _Block) -> AnyPart | Signature:
     if kind == "image":
         sources = [as_obj(as_obj(delta).get("image")) for delta in block.content]
         pieces = [data for source in sources if type(data := as_obj(source.get("source")).get("bytes")) is str]
-        whole["source"] = {"bytes": _joined(pieces)} if pieces else as_obj(next(iter(sources), {}).get("source"))
+        whole["source"] = {"bytes": _joined(pieces)} if pieces else as_obj(sources[0].get("source") if sources else None)
         if error := next((source["error"] for source in sources if "error" in source), None):
             whole["error"] = error
     elif kind == "toolUse":
@@ -351,8 +348,7 @@ def _told_whole(block: _Block) -> AnyPart | Signature:
         except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
             whole["input"] = words
     elif kind == "toolResult":
-        rows = [row for delta in block.content if type(row := as_obj(delta).get("toolResult")) is list for row in row]
-        whole["content"] = rows
+        whole["content"] = [row for delta in block.content for row in as_array(as_obj(delta).get("toolResult"))]
     elif block.content:
         whole["~deltas"] = block.content
     try:
@@ -404,7 +400,7 @@ class Formatter:
             case ChoiceEnd():
                 self._stop(event, out)
             case OpaqueEvent():
-                self._lose("response.stream", "dropped", f"an event that only {event.origin} has")
+                self._opaque(event, out)
             case PartStart() | PartDelta() | PartEnd():
                 self._part_event(event, out)
 
@@ -440,6 +436,15 @@ class Formatter:
         if event.extras:
             foreign(event, NAME, "response", self._lose)
         out.append(Out(told, "metadata"))
+
+    def _opaque(self, event: OpaqueEvent, out: list[Out]) -> None:
+        if event.origin != NAME:
+            self._lose("response.stream", "dropped", f"an event that only {event.origin} has")
+            return
+        data = {key: value for key, value in event.data.items() if key != "~event"}
+        if "delta" in data and self._open is not None and self._open.wire is not None:
+            data = {"contentBlockIndex": self._open.wire, **data}
+        out.append(Out(data, event.data.get("~event")))
 
     # parts
 

@@ -98,9 +98,10 @@ def format_tool_config(request: Request, target: Target, kin: Family, turns: Tur
         if choice is not None and (choice.mode != "none" or choice.parallel is not None):
             lose("tool_choice", "dropped", "there are no tools to choose from")
         return
-    out["toolConfig"] = {"tools": tools}
+    config: Json = {"tools": tools}
     if choice is not None and (said := _format_choice(choice, target, kin, own, lose)) is not None:
-        out["toolConfig"]["toolChoice"] = said
+        config["toolChoice"] = said
+    out["toolConfig"] = config
 
 
 def _format_tools(request: Request, target: Target, kin: Family, own: bool, marks: Marks, lose: Lose) -> list[Json]:

@@ -6,7 +6,7 @@ after reasoning or after a document that is no PDF. What a Bedrock client wrote 
 """
 
 import re
-from typing import Final, assert_never
+from typing import Final, assert_never, cast
 from zlib import crc32
 
 from interlingua.ir import AnyPart, Cache, Json, Media, Message, Opaque, Request, Text, Thinking, ToolCall, ToolResult
@@ -136,7 +136,7 @@ class Turns:
         role = "assistant" if message.role == "assistant" else "user"
         parts = message.parts
         if len(parts) == 1 and not message.extras and plain(parts[0]):
-            return self._add(role, [], [{"text": parts[0].text}], path, {})
+            return self._add(role, [], [{"text": cast(Text, parts[0]).text}], path, {})
         results: list[Json] = []
         rest: list[Json] = []
         alone = role == "assistant" and not self._own and not self._kin.mixes_calls and _calls(parts)
@@ -326,8 +326,8 @@ class Turns:
         out: Json = {"toolUseId": part.id if self._own else tied(part.id), "content": content}
         if part.error and not (self._own or self._kin.statuses):
             self._lose(f"{path}.error", "dropped", "the model takes no status of a result")
-        elif part.error or (status := note(part, NAME, "~status")) is not None:
-            out["status"] = "error" if part.error else status
+        elif part.error or note(part, NAME, "~status") is not None:
+            out["status"] = "error" if part.error else note(part, NAME, "~status")
         self.used.setdefault(self.names.get(part.id) or part.name or "tool")
         if part.name is not None and self.names.get(part.id) != part.name:
             self._lose(f"{path}.name", "dropped", "a result names its call by id alone")

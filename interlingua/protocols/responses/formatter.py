@@ -325,7 +325,7 @@ class Formatter:
             case ToolCall():
                 self._end_call(part, shown, out)
             case Opaque(origin="responses"):
-                self._whole(part.data, out, "item", self._places.get(as_text(part.data.get("id")) or ""))
+                self._whole(dict(part.data), out, "item", self._places.get(as_text(part.data.get("id")) or ""))
             case Opaque():
                 self._whole(sealed_item(part), out)
                 spot.change(f"a block of {part.origin}'s, sealed in encrypted_content")

@@ -387,7 +387,7 @@ class Output:
                     self._items.append({"id": self._own_id("rs"), **sealed_item(part.signature)})
                 self._call(part)
             case Opaque(origin="responses"):
-                self._items.append(part.data)
+                self._items.append(dict(part.data))
             case Opaque():
                 self._items.append({"id": self._own_id("rs"), **sealed_item(part)})
                 spot.change(f"a block of {part.origin}'s, sealed in encrypted_content")

@@ -141,7 +141,7 @@ class Items:
             spot.drop(f"only {part.signature.origin} can read it", ".signature")
         if part.extras:
             spot.foreign(part)
-        return part.data
+        return dict(part.data)
 
     # Turns of the assistant's
 
