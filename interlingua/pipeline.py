@@ -20,7 +20,7 @@ Events = AsyncGenerator[list[AnyEvent], None]
 class Call:
     """What a client asked, and what has been decided of it so far."""
 
-    __slots__ = ("client", "deadline", "decision", "headers", "id", "losses", "request", "strict")
+    __slots__ = ("client", "deadline", "decision", "headers", "id", "losses", "request", "strict", "tenant")
 
     def __init__(self, request: Request, client: str, id: str, headers: Mapping[bytes, bytes], deadline: float) -> None:
         self.request = request
@@ -31,6 +31,7 @@ class Call:
         self.strict = headers.get(b"x-interlingua-strict") == b"true"
         self.losses = Losses()
         self.decision: Decision | None = None
+        self.tenant = ""  # the name of the client's key, where keys are asked for
 
 
 class Answer:

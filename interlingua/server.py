@@ -247,6 +247,7 @@ class Exchange:
         request = self.protocol.parse_request(body, door.model, door.stream)
         deadline = asyncio.get_running_loop().time() + core.config.routing.deadline
         call = Call(request, self.protocol.NAME, self.id, self.headers, deadline)
+        call.tenant = self.tenant
         decision = call.decision = core.router.route(request.model)
         core.metrics.count(ROUTES, (decision.route, call.client))
         self.meter = core.metrics.meter(call.client, decision.backend, decision.model)

@@ -333,6 +333,19 @@ def openai() -> Json:
     return Writer(also).document(params.CompletionCreateParamsNonStreaming, params.CompletionCreateParamsStreaming)
 
 
+def responses() -> Json:
+    params = import_module("openai.types.responses.response_create_params")
+    said = import_module("openai.types.responses")
+    shown = import_module("openai.types.responses.response_input_item_param")
+    also: dict[type, list[type]] = {  # an answer is sent back as it came
+        shown.ResponseOutputMessageParam: [said.ResponseOutputMessage],
+        shown.ResponseFunctionToolCallParam: [said.ResponseFunctionToolCall],
+        shown.ResponseReasoningItemParam: [said.ResponseReasoningItem],
+        shown.ResponseCustomToolCallParam: [said.ResponseCustomToolCall],
+    }
+    return Writer(also).document(params.ResponseCreateParamsNonStreaming, params.ResponseCreateParamsStreaming)
+
+
 def anthropic(module: str = "anthropic.types") -> Json:
     params = import_module(f"{module}.message_create_params")
     return AnthropicWriter().document(params.MessageCreateParamsNonStreaming, params.MessageCreateParamsStreaming)
@@ -356,6 +369,7 @@ def documents() -> dict[str, str]:
     """Every schema file: name -> text."""
     return {
         "openai.json": _write(openai()),
+        "responses.json": _write(responses()),
         "anthropic.json": _write(anthropic()),
         "anthropic_beta.json": _write(anthropic("anthropic.types.beta")),
         "anthropic_count.json": _write(anthropic_count()),

@@ -5,6 +5,7 @@ by the backend's formatter as a loss, as if it had never been seen.
 """
 
 from collections import OrderedDict
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -32,43 +33,44 @@ class Memory:
     def __init__(self, limit: int = 64 << 20) -> None:
         self._limit = limit
         self._held = 0
-        self._turns: OrderedDict[str, tuple[_Turn, int]] = OrderedDict()
+        self._turns: OrderedDict[tuple[str, str], tuple[_Turn, int]] = OrderedDict()
 
     async def __call__(self, call: Call, next: Handler) -> Answer:
         if self._turns:
-            self.restore(call.request)
+            self.restore(call.request, call.tenant)
         answer = await next(call)
         if call.request.tools and _may_sign(call):
-            answer.tap(self.keep)
+            answer.tap(partial(self.keep, call.tenant))
         return answer
 
-    def keep(self, response: Response) -> None:
+    def keep(self, tenant: str, response: Response) -> None:
         for choice in response.choices:
             turn, size = _turn(choice.parts)
             if 0 < size <= _LARGEST:
                 for part in choice.parts:
                     if isinstance(part, ToolCall) and part.id:
-                        self._put(part.id, turn, size)
+                        self._put((tenant, part.id), turn, size)
 
-    def _put(self, id: str, turn: _Turn, size: int) -> None:
-        if id in self._turns:
-            self._held -= self._turns.pop(id)[1]
-        self._turns[id] = turn, size
+    def _put(self, key: tuple[str, str], turn: _Turn, size: int) -> None:
+        if key in self._turns:
+            self._held -= self._turns.pop(key)[1]
+        self._turns[key] = turn, size
         self._held += size
         while self._held > self._limit:
             self._held -= self._turns.popitem(last=False)[1][1]
 
-    def restore(self, request: Request) -> None:
+    def restore(self, request: Request, tenant: str) -> None:
         for i, message in enumerate(request.messages):
             if message.role == "assistant" and any(type(part) is ToolCall for part in message.parts):
-                request.messages[i] = self._restored(message)
+                request.messages[i] = self._restored(message, tenant)
 
-    def _restored(self, message: Message) -> Message:
+    def _restored(self, message: Message, tenant: str) -> Message:
         """Whatever the client did send back is trusted over the memory."""
         if any(part.signature is not None for part in message.parts):
             return message
         calls = [part for part in message.parts if isinstance(part, ToolCall)]
-        known = next((self._turns[call.id][0] for call in calls if call.id in self._turns), None)
+        keys = [(tenant, call.id) for call in calls]
+        known = next((self._turns[key][0] for key in keys if key in self._turns), None)
         if known is None or not all(_same(call, known.calls.get(call.id)) for call in calls):
             return message
         parts: list[AnyPart] = []

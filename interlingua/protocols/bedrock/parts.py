@@ -8,6 +8,7 @@ where its block stood, or a bare signature, which belongs to the part that follo
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, Final, cast
 
 import msgspec
@@ -322,13 +323,11 @@ _IN_RESULTS: Final[dict[str, Reader]] = {
 
 def cited_block(part: Text, citations: list[Json]) -> Json:
     """A text with citations, in the pieces it came in."""
-    lengths = note(part, NAME, "~cited")
+    lengths: list[int] = as_array(note(part, NAME, "~cited"))
     pieces = [part.text]
-    if type(lengths) is list and sum(cast("list[int]", lengths)) == len(part.text):
-        pieces, start = [], 0
-        for length in cast("list[int]", lengths):
-            pieces.append(part.text[start : start + length])
-            start += length
+    if note(part, NAME, "~cited") is not True and sum(lengths) == len(part.text):
+        ends = list(accumulate(lengths))
+        pieces = [part.text[end - length : end] for end, length in zip(ends, lengths, strict=True)]
     return {"citationsContent": {"content": [{"text": piece} for piece in pieces], "citations": citations}}
 
 

@@ -177,7 +177,11 @@ class Turns:
         last.content[last.results : last.results] = results
         last.results += len(results)
         last.content += rest
-        last.wire.update(wire)
+        for key, value in wire.items():
+            if key in last.wire:
+                self._lose(f"{path}.{key}", "dropped", "the turn is joined with the one before, which says its own")
+            else:
+                last.wire[key] = value
         if rest:
             last.paths.append(path)
 

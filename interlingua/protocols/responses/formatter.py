@@ -379,16 +379,10 @@ class Formatter:
         message.open += 1
         shown.message, shown.index, shown.id = message, message.index, message.item["id"]
         shown.content = len(message.item["content"])
-        message.item["content"].append(self._content(part, shown))
+        message.item["content"].append(_content(part, "", [], []))
         self._content_part("response.content_part.added", shown, out)
         if not part.refusal:
             shown.head = _DELTA % (encode_json(shown.id), message.index, shown.content)
-
-    def _content(self, part: Text, shown: _Shown) -> Json:
-        words = "".join(shown.words)
-        if part.refusal:
-            return {"type": "refusal", "refusal": words}
-        return {"type": "output_text", "annotations": shown.annotations, "logprobs": shown.logprobs, "text": words}
 
     def _content_part(self, kind: str, shown: _Shown, out: list[Out]) -> None:
         assert shown.message is not None
@@ -404,7 +398,8 @@ class Formatter:
             self._show_text(part, shown, out)
         message = shown.message
         assert message is not None
-        content = message.item["content"][shown.content] = self._content(part, shown)
+        content = _content(part, "".join(shown.words), shown.annotations, shown.logprobs)
+        message.item["content"][shown.content] = content
         place: Json = {"item_id": shown.id, "output_index": shown.index, "content_index": shown.content}
         if part.refusal:
             self._emit(out, "response.refusal.done", **place, refusal=content["refusal"])
@@ -504,3 +499,9 @@ class Formatter:
         self._emit(out, f"{kind}.done", **place, **{field: item[field]})
         self._items[index] = item
         self._emit(out, "response.output_item.done", output_index=index, item=item)
+
+
+def _content(part: Text, words: str, annotations: list[Json], logprobs: list[Json]) -> Json:
+    if part.refusal:
+        return {"type": "refusal", "refusal": words}
+    return {"type": "output_text", "annotations": annotations, "logprobs": logprobs, "text": words}
