@@ -180,6 +180,14 @@ class Connection(asyncio.Protocol):
             if self._head > self.max_head and not self._deaf:
                 self.refuse(HeadTooLarge(f"The request's head is larger than {self.max_head} bytes."))
 
+    def push(self, data: bytes) -> bool:
+        """A piece of the answer under way, written at once; False where it has to wait, or is no chunked one."""
+        request = self._answering
+        if request is None or not request.chunked or self.paused is not None or self.left:
+            return False
+        self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
+
     def write(self, data: bytes) -> None:
         self._transport.write(data)
 

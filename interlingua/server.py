@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import aclosing
 from functools import lru_cache
+from itertools import count
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -41,6 +42,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 LEFT: Final = 499  # the status counted for a client that left
+_RUN: Final = os.urandom(8).hex()  # a request's id: this process, and its number
+_COUNTER: Final = count()
 _OPEN: Final = frozenset(("health", "ready"))  # asked by those who have no key
 _SLOW_BODY: Final = 60.0  # seconds between two pieces of a request's body
 _MAX_TOLD: Final = 4000  # characters of the losses header
@@ -96,7 +99,7 @@ class Exchange:
         self.scope, self.receive, self.send = scope, receive, send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.path: str = scope["path"]
-        self.id = "req_" + os.urandom(12).hex()
+        self.id = f"req_{_RUN}{next(_COUNTER):08x}"
         self.door: Door | None = None
         self.protocol: Protocol = PROTOCOLS["openai"]
         self.call: Call | None = None
@@ -252,7 +255,8 @@ class Exchange:
         core.metrics.count(ROUTES, (decision.route, call.client))
         self.meter = core.metrics.meter(call.client, decision.backend, decision.model)
         self.call = call
-        await core.admission.enter()
+        if not core.admission.admit():
+            await core.admission.enter()
         core.metrics.in_flight(1)
         try:
             if request.stream:
@@ -354,7 +358,7 @@ class Exchange:
 class Stream:
     """The client's side of one streamed answer."""
 
-    __slots__ = ("_beat", "_beating", "_call", "_encode", "_exchange", "_formatter", "_framing", "_began", "quiet")
+    __slots__ = ("_beat", "_beating", "_call", "_encode", "_exchange", "_formatter", "_framing", "_began", "_push", "quiet")
 
     def __init__(self, exchange: Exchange, call: Call, sse_framing: bool) -> None:
         self._exchange, self._call = exchange, call
@@ -364,6 +368,8 @@ class Stream:
         self._beat = _BEATS[exchange.protocol.NAME] if sse_framing else b"\n"
         self._beating: asyncio.Task[None] | None = None
         self._began = time.perf_counter()
+        connection = exchange.scope.get("connection")
+        self._push: Callable[[bytes], bool] | None = None if connection is None else connection.push
         self.quiet = 0.0  # seconds since the last byte, as the pulse counts them
 
     async def run(self, events: Events) -> int:
@@ -403,11 +409,13 @@ class Stream:
         return await self._end(self._encode(self._formatter.feed([failure])), failure.status)
 
     async def _write(self, data: bytes) -> None:
+        self.quiet = 0.0
+        if self._push is not None and self._exchange.started and self._beating is None and self._push(data):
+            return
         if self._beating is not None:
             await self._beating
         if not self._exchange.started:
             await self._start()
-        self.quiet = 0.0
         await self._exchange.send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def _start(self) -> None:

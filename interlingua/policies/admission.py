@@ -15,10 +15,16 @@ class Admission:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.inside = 0
 
+    def admit(self) -> bool:
+        """Enters at once where there is room."""
+        if self.inside >= self._limit:
+            return False
+        self.inside += 1
+        return True
+
     async def enter(self) -> None:
         """Raises Overloaded where the queue is full."""
-        if self.inside < self._limit:
-            self.inside += 1
+        if self.admit():
             return
         if len(self._waiting) >= self._queue:
             raise Overloaded("The gateway is at its limit of requests. Try again shortly.", retry_after=1, code="overloaded")
