@@ -24,6 +24,7 @@ from interlingua.errors import ConfigError
 from interlingua.metrics import Metrics
 from interlingua.policies.memory import Memory
 from interlingua.server import Gateway
+from interlingua.store import Store
 
 _SHARED = "INTERLINGUA_SHARED"  # the folder of one run's workers
 _SOURCE = "INTERLINGUA_SOURCE"
@@ -32,7 +33,8 @@ _OVERRIDES = "INTERLINGUA_OVERRIDES"
 
 def build(config: Config, shared: str | None = None) -> Gateway:
     """The ASGI application. `shared`: the folder through which several workers add up their metrics."""
-    return Gateway(Core(config, Client(), Metrics(shared), [Memory()]))
+    store = Store(os.path.join(shared, "responses.sqlite") if shared else None)
+    return Gateway(Core(config, Client(), Metrics(shared), store, [Memory()]))
 
 
 def serve(config: Config, *, found: Sequence[str] = ()) -> int:

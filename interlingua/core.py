@@ -10,24 +10,30 @@ from interlingua.metrics import Metrics
 from interlingua.pipeline import Answer, Call, Policy, compose
 from interlingua.policies.admission import Admission
 from interlingua.policies.auth import Keys
+from interlingua.policies.history import History
 from interlingua.provider import Provider
 from interlingua.routing import Router
+from interlingua.store import Store
 
 
 class Core:
     """`policies` are outermost first; the providers themselves are innermost."""
 
-    def __init__(self, config: Config, client: Client, metrics: Metrics, policies: list[Policy]) -> None:
+    def __init__(self, config: Config, client: Client, metrics: Metrics, store: Store, policies: list[Policy]) -> None:
         self.config = config
         self.client = client
         self.metrics = metrics
+        self.store = store
         self.router = Router(config)
         self.providers = {name: Provider(backend, client, config.routing) for name, backend in config.backends.items()}
         self.keys = Keys(config.client_keys) if config.auth.mode == "keys" else None
         self.admission = Admission(config.server.max_in_flight, config.server.max_queue)
-        self.handle = compose(policies, self._ask)
+        self.handle = compose([History(store, self._speaks_responses), *policies], self._ask)
         self.began = time.time()
         self.ready = True
+
+    def _speaks_responses(self, call: Call) -> bool:
+        return call.decision is not None and self.providers[call.decision.backend].protocol.NAME == "responses"
 
     async def _ask(self, call: Call) -> Answer:
         assert call.decision is not None
@@ -54,3 +60,4 @@ class Core:
     async def close(self) -> None:
         self.ready = False
         await self.client.close()
+        self.store.close()

@@ -62,6 +62,7 @@ _ROWS: Final[tuple[Host, ...]] = (
         "/models/{model}:streamGenerateContent?alt=sse",
         "/models/{model}:countTokens",
     ),
+    Host("responses", "responses", "https://api.openai.com", "/v1", "bearer", "/responses", "/responses"),
     Host("mock", "openai", "http://127.0.0.1:9100", "/v1", "bearer", "/chat/completions", "/chat/completions"),
 )
 HOSTS: Final[dict[str, Host]] = {row.name: row for row in _ROWS}

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from interlingua import listing, passthrough
+from interlingua import kept, listing, passthrough
 from interlingua.core import Core
 from interlingua.counting import count_tokens
 from interlingua.errors import (
@@ -44,6 +44,7 @@ Headers = list[tuple[bytes, bytes]]
 LEFT: Final = 499  # the status counted for a client that left
 _RUN: Final = os.urandom(8).hex()  # a request's id: this process, and its number
 _COUNTER: Final = count()
+_ALSO: Final = frozenset((("DELETE", "kept"),))
 _OPEN: Final = frozenset(("health", "ready"))  # asked by those who have no key
 _SLOW_BODY: Final = 60.0  # seconds between two pieces of a request's body
 _MAX_TOLD: Final = 4000  # characters of the losses header
@@ -147,7 +148,7 @@ class Exchange:
             raise NotFound(f"There is nothing at {self.path}.", code="unknown_url")
         shared = door.action in ("models", "model") and door.protocol == "openai"
         self.protocol = PROTOCOLS[protocol_of(self.path, self.headers) if shared else door.protocol]
-        if method != door.method and not (method == "HEAD" and door.method == "GET"):
+        if method != door.method and (method, door.action) not in _ALSO and not (method == "HEAD" and door.method == "GET"):
             raise MethodNotAllowed(f"{self.path} takes {door.method}, not {method}.")
         if self.core.keys is not None and door.action not in _OPEN:
             self.tenant = self.core.keys.admit(self.headers, self.scope["query_string"])
@@ -156,18 +157,31 @@ class Exchange:
                 return await self._generate(door)
             case "count":
                 return await self._tokens(door)
-            case "models":
-                return await self._send_json(200, listing.models(self.protocol.NAME, self.core))
-            case "model":
-                return await self._send_json(200, listing.model(self.protocol.NAME, door.model or "", self.core))
-            case "health":
-                return await self._send_json(200, {"status": "ok"})
-            case "ready":
-                return await self._send_json(200 if self.core.ready else 503, self.core.readiness())
-            case "status":
-                return await self._send_json(200, self.core.status())
             case "metrics":
                 return await self._metrics()
+            case "ready":
+                return await self._send_json(200 if self.core.ready else 503, self.core.readiness())
+            case _:
+                return await self._send_json(200, self._told_of(door, method))
+
+    def _told_of(self, door: Door, method: str) -> dict[str, Any]:
+        """The answers that need nobody but us."""
+        core, name = self.core, door.model or ""
+        match door.action:
+            case "models":
+                return listing.models(self.protocol.NAME, core)
+            case "model":
+                return listing.model(self.protocol.NAME, name, core)
+            case "kept" if method == "DELETE":
+                return kept.forgotten(core.store, name, self.tenant)
+            case "kept":
+                return kept.told(core.store, name, self.tenant)
+            case "items":
+                return kept.items(core.store, name, self.tenant, self.scope["query_string"])
+            case "status":
+                return core.status()
+            case _:
+                return {"status": "ok"}
 
     async def _pass_through(self, method: str) -> int:
         provider, path = passthrough.target_of(self.core, self.path)
@@ -282,11 +296,12 @@ class Exchange:
             assert answer.events is not None
             return await stream.run(answer.events)
         except GatewayError as error:
+            await stream.hush()  # a heartbeat under way may be the head
             if not self.started:
                 raise
             return await stream.fail(error.failure)
         finally:
-            self.pulse.discard(stream)
+            await stream.hush()
 
     async def _tokens(self, door: Door) -> int:
         call, body, estimated = await count_tokens(self.core, self.protocol.NAME, door, await self._body(), self.headers, self.id)
@@ -324,7 +339,7 @@ class Exchange:
         headers.append((b"x-interlingua-request-id", id_))
         if self.protocol.NAME == "anthropic":
             headers.append((b"request-id", id_))
-        elif self.protocol.NAME == "openai":
+        elif self.protocol.NAME in ("openai", "responses"):
             headers.append((b"x-request-id", id_))
         if b"origin" in self.headers and self.scope["method"] != "OPTIONS":
             headers += [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*")]
@@ -429,9 +444,14 @@ class Stream:
         ]
         await exchange.send({"type": "http.response.start", "status": 200, "headers": exchange.common(headers)})
 
-    async def _end(self, data: bytes, status: int) -> int:
+    async def hush(self) -> None:
+        """No heartbeat from here on: what is written after the last byte belongs to the next answer."""
+        self._exchange.pulse.discard(self)
         if self._beating is not None:
             await self._beating
+
+    async def _end(self, data: bytes, status: int) -> int:
+        await self.hush()
         if not self._exchange.started:
             await self._start()
         if self._framing is not None:
@@ -486,6 +506,7 @@ class Pulse:
 # In the form that each protocol's own SDK survives: Google's fails on comments.
 _BEATS: Final = {
     "openai": sse.comment("keep-alive"),
+    "responses": sse.comment("keep-alive"),
     "anthropic": b'event: ping\ndata: {"type":"ping"}\n\n',
     "gemini": b"\n",
 }

@@ -422,11 +422,10 @@ def test_from_openai() -> None:
             "responseLogprobs": True,
             "logprobs": 3,
             "stopSequences": ["END"],
-            "responseMimeType": "application/json",
             "thinkingConfig": {"thinkingBudget": 1024},
         },
     }
-    assert losses == [("tools[0].strict", "dropped"), ("tools[1].strict", "dropped")]
+    assert losses == [("tools[0].strict", "dropped"), ("tools[1].strict", "dropped"), ("output", "dropped")]
 
 
 def test_to_openai() -> None:
@@ -653,12 +652,12 @@ def test_a_host_of_the_old_dialect_is_given_it() -> None:
     schema = {"type": "object", "properties": {"a": {"const": "x"}}, "additionalProperties": False}
     tools: list[Any] = [Function(name="f", schema=schema), Function(name="g", schema={"type": "object", "properties": {}})]
     request = asked(user(Text(text="a")), tools=tools, output=Output(mode="schema", schema=schema))
-    out, losses = write(request, "gemini-2.5-pro", "openapi_schema")
+    out, losses = write(request, "gemini-3-pro", "openapi_schema")
     old = {"type": "OBJECT", "properties": {"a": {"type": "STRING", "enum": ["x"]}}}
     assert out["tools"] == [{"functionDeclarations": [{"name": "f", "parameters": old}, {"name": "g"}]}]
     assert out["generationConfig"] == {"responseMimeType": "application/json", "responseSchema": old}
     assert losses == [("tools[0].schema.additionalProperties", "dropped"), ("output.schema.additionalProperties", "dropped")]
-    out, losses = write(request)
+    out, losses = write(request, "gemini-3-pro")
     assert out["tools"][0]["functionDeclarations"][0]["parametersJsonSchema"] == schema
     assert out["generationConfig"] == {"responseMimeType": "application/json", "responseJsonSchema": schema}
     assert losses == []

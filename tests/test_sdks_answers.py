@@ -8,7 +8,7 @@ import openai
 import pytest
 from google.genai import errors, types
 from running import House
-from sdks_speakers import CITY, FILTER, LENGTH, PLAIN, STOP, Anthropic, Ask, Gemini, Json, OpenAI, Speaker, Tokens
+from sdks_speakers import CITY, CLOSED, FILTER, LENGTH, PLAIN, STOP, Anthropic, Ask, Gemini, Json, OpenAI, Speaker, Tokens
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -270,6 +270,34 @@ async def test_temperature_above_one_is_more_than_claude_takes(house: House, cli
     told = await client.ask(Ask(model=PLAIN["anthropic"], turns=[client.user("hi")], own=own), stream=False)
     assert told.text == "You said: hi" and house.sent["temperature"] == 1
     assert told.losses[TEMPERATURE[client.name][1]] == "changed"
+
+
+FORMS = {"openai": "response_format", "anthropic": "output_config.format"}
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic"], indirect=True)
+@pytest.mark.parametrize("model", ["gemini/gemini-2.5-pro", "gemini/gemini-3-pro"])
+async def test_a_form_beside_tools(house: House, client: Speaker, model: str) -> None:
+    """Gemini took one or the other until its third generation."""
+    ask = Ask(model=model, turns=[client.user("hi")], tools={"weather": CITY}, form=CLOSED)
+    told = await client.ask(ask, stream=False)
+    if model == "gemini/gemini-3-pro":
+        assert json.loads(told.text) == {"a": "mock a"}
+    else:
+        assert (told.text, told.losses[FORMS[client.name]]) == ("You said: hi I have 1 tool.", "dropped")
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic"], indirect=True)
+async def test_losses_where_the_sdks_show_heads(house: House, client: OpenAI | Anthropic) -> None:
+    fields = client.fields(
+        Ask(model="gemini/gemini-2.5-flash", turns=[client.user("hi")], parallel=False, tools={"weather": CITY})
+    )
+    if client.name == "openai":
+        raw = await client.client.chat.completions.with_raw_response.create(**fields)
+    else:
+        raw = await client.client.messages.with_raw_response.create(**fields)
+    path = {"openai": "parallel_tool_calls", "anthropic": "tool_choice.disable_parallel_tool_use"}[client.name]
+    assert raw.headers["x-interlingua-losses"] == f"{path};dropped"
 
 
 async def test_names_and_arguments_survive(house: House, client: Speaker, backend: str, stream: bool) -> None:

@@ -77,6 +77,18 @@ async def test_an_error_after_a_heartbeat_is_the_streams_last_word(start: Start,
     assert type(caught.value).__module__.split(".")[0] in ("openai", "anthropic", "google")
 
 
+async def test_no_heartbeat_comes_after_the_end(start: Start, speaks: str) -> None:
+    """Heartbeats and failures at the same moment, on one connection: what one answer leaves would spoil the next."""
+    house = await start('[routing]\nheartbeat = "16ms"\nfirst_byte = "20ms"\n')
+    async with wire(house) as line:
+        for _ in range(15):
+            await line.send(asked(speaks, "[[slow:5000]]"))
+            reply = await line.reply()
+            assert reply.status == 504 or (reply.status == 200 and b"error" in reply.body)
+        await line.send(asked(speaks, "hi"))
+        assert (await line.reply()).status == 200
+
+
 # Google's arrays
 
 

@@ -27,6 +27,8 @@ from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_or
 import typing_extensions
 from pydantic import BaseModel
 
+from tools.mock_bedrock_schema import bedrock
+
 Json = dict[str, Any]
 Fields = dict[str, tuple[bool, list[Any]]]  # name -> (required, the types it may have)
 
@@ -374,6 +376,7 @@ def documents() -> dict[str, str]:
         "anthropic_beta.json": _write(anthropic("anthropic.types.beta")),
         "anthropic_count.json": _write(anthropic_count()),
         "gemini.json": _write(GeminiWriter().request()),
+        "bedrock.json": _write(bedrock(DRAFT)),
     }
 
 

@@ -28,7 +28,7 @@ NOT_YET: Final[dict[str, tuple[str, ...] | None]] = {
     "routing.fallbacks": None,
     "log.requests": None,
     "log.sample": None,
-    "backends.*.protocol": ("responses", "azure", "vertex", "bedrock", "gemini-cli"),
+    "backends.*.protocol": ("azure", "vertex", "bedrock", "gemini-cli"),
     "backends.*.api_key_envs": None,
     "backends.*.api_keys_file": None,
     "backends.*.weight": None,

@@ -30,6 +30,7 @@ _FIELDS: Final = {
 _MESSAGE: Final = re.compile(r"messages\[(\d+)\](?:\.parts\[(\d+)\])?(.*)", re.S)
 _TOOL: Final = re.compile(r"tools\[(\d+)\](?:\.(\w+))?(.*)", re.S)
 _TOOL_FIELDS: Final = {"schema": "inputSchema.json"}
+_SPOKEN: Final = (".toolUse.", ".toolResult.", ".reasoningContent.", ".image.", ".document.", ".video.", ".audio.", ".guardContent")
 _INSIDE: Final = re.compile(r"\.parts\[(\d+)\](.*)", re.S)
 
 
@@ -62,7 +63,9 @@ def _message_path(i: int, part: str | None, rest: str, messages: list[Message]) 
 
 
 def _part_path(rest: str, part: Any) -> str:
-    """What follows a part, in the words of its block."""
+    """What follows a part, in the words of its block; an extra is in them already."""
+    if rest.startswith(_SPOKEN):
+        return rest
     match part:
         case ToolCall():
             return ".toolUse" + rest.replace(".arguments", ".input")

@@ -34,7 +34,7 @@ from interlingua.protocols.wire import (
 
 _ROLES: Final = ("user", "assistant", "system")
 _ROOTS: Final = ("inferenceConfig", "toolConfig", "outputConfig", MORE)  # objects whose unknown keys are extras
-_IDLE: Final = ("messages", "system", "toolConfig", *_ROOTS)  # where empty says nothing, and is given back all the same
+_IDLE: Final = ("messages", "system", *_ROOTS)  # where empty says nothing, and is given back all the same
 _STOP: Final = "/stop_sequence"  # where Claude's answer tells which stop sequence matched
 
 # Reading
@@ -47,8 +47,9 @@ def parse_request(body: Json, model: str | None = None, stream: bool | None = No
     if body.get("system"):
         parts = parse_content(body.pop("system"), "system")
         request.messages.append(Message(role="system", parts=parts, extras={NAME: {"~system": True}}))
-    messages = array(body.pop("messages", None) or [], "messages")
-    request.messages += [_parse_message(item, f"messages[{i}]") for i, item in enumerate(messages)]
+    if body.get("messages"):
+        messages = array(body.pop("messages"), "messages")
+        request.messages += [_parse_message(item, f"messages[{i}]") for i, item in enumerate(messages)]
     rest: Json = {}
     idle: Json = {}
     for key, value in body.items():
@@ -147,7 +148,9 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
     marks = Marks(own, kin, lose)
     turns = Turns(request, target, marks, lose)
     turns.write()
-    out: Json = {"messages": turns.messages()}
+    out: Json = {}
+    if (messages := turns.messages()) or not own:
+        out["messages"] = messages
     if turns.system:
         out["system"] = turns.system
     if inference := _format_inference(request, target, own, lose):

@@ -177,11 +177,8 @@ class Turns:
         last.content[last.results : last.results] = results
         last.results += len(results)
         last.content += rest
-        for key, value in wire.items():
-            if key in last.wire:
-                self._lose(f"{path}.{key}", "dropped", "the turn is joined with the one before, which says its own")
-            else:
-                last.wire[key] = value
+        for key in wire:
+            self._lose(f"{path}.{key}", "dropped", "the turn is joined with the one before")
         if rest:
             last.paths.append(path)
 
@@ -194,8 +191,8 @@ class Turns:
             self._fold_in(turn)
         named = next((block["document"].get("name") for block in content if "document" in block), None)
         if named is not None and not any("text" in block or "guardContent" in block for block in content):
-            content.append({"text": named})
-            self._lose(turn.paths[-1], "added", "a document needs words beside it: its name")
+            content.append({"text": f"[{named}]"})
+            self._lose(turn.paths[-1], "added", "a document needs words beside it: its name, in brackets")
 
     def _fold_in(self, turn: _Turn) -> None:
         """For models that take no words beside results: they are told inside the last."""
@@ -405,7 +402,10 @@ class Turns:
             if part.name is not None:
                 out["name"] = part.name
             return
-        words = " ".join(_NOT_A_NAME.sub("-", part.name or "").split())
+        whole = part.name or ""
+        if whole.lower().endswith(f".{out.get('format')}"):
+            whole = whole.rpartition(".")[0]
+        words = " ".join(_NOT_A_NAME.sub("-", whole).split())
         stem = words.strip("- ")[:_LONGEST_NAME].strip() or "document"
         name, count = stem, 1
         while name in self._documents:

@@ -4,7 +4,7 @@ ai.google.dev/gemini-api/docs/thinking (budgets and levels by model)."""
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from interlingua.ir import Effort, Json, Output, Reasoning, Request
+from interlingua.ir import Effort, Function, Json, Output, Reasoning, Request
 from interlingua.protocols import Lose, Target
 from interlingua.protocols.gemini.names import NAME
 from interlingua.protocols.gemini.spelling import CONFIG, THINKING, spell
@@ -108,13 +108,22 @@ def format_config(request: Request, target: Target, lose: Lose) -> Json:
         out["stopSequences"] = request.stop if own else request.stop[:_MAX_STOP]
         if len(request.stop) > _MAX_STOP and not own:
             lose("stop", "changed", f"Gemini takes {_MAX_STOP} at most")
-    if request.output is not None:
+    if request.output is not None and not own and _excludes_functions(request, target):
+        lose("output", "dropped", f"{target.model} takes functions or an output format, not both")
+    elif request.output is not None:
         _format_output(request.output, target, out, lose)
     if request.reasoning is not None:
         thinking = _format_reasoning(request.reasoning, target, lose)
         if thinking or note(request.reasoning, NAME, "~own"):
             out["thinkingConfig"] = thinking
     return out
+
+
+def _excludes_functions(request: Request, target: Target) -> bool:
+    """Before Gemini 3: "Function calling with a response mime type: 'application/json' is unsupported"."""
+    old = target.facts.family == "gemini" and not target.facts.signs_calls
+    wanted = request.output is not None and request.output.mode != "text"
+    return old and wanted and any(isinstance(tool, Function) for tool in request.tools)
 
 
 def _format_output(output: Output, target: Target, out: Json, lose: Lose) -> None:

@@ -16,7 +16,6 @@ from interlingua.protocols.wire import as_obj, as_text, decode_json
 _TYPES: Final = {
     "authentication": "authentication_error",
     "permission": "permission_error",
-    "not_found": "not_found_error",
     "rate_limit": "rate_limit_error",
     "billing": "insufficient_quota",
     "timeout": "timeout_error",

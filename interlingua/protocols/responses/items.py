@@ -154,7 +154,7 @@ def parse_input(value: Any) -> list[Message]:
     """The messages of a request's `input` list."""
     messages: list[Message] = []
     turn: Turn | None = None
-    holder = Message(role="assistant")
+    holder = last = Message(role="assistant")
     for i, item in enumerate(array(value, "input")):
         d = as_obj(item) or obj(item, f"input[{i}]")
         role, kind = d.get("role"), d.get("type") or ("message" if "role" in d else "item_reference")
@@ -170,7 +170,13 @@ def parse_input(value: Any) -> list[Message]:
         else:
             if turn is not None:
                 holder.parts, turn = turn.end(), None
-            messages.append(_other(d, kind, i))
+            message = _other(d, kind, i)
+            if message.role == "tool" and messages and messages[-1] is last:
+                last.parts = last.parts + message.parts  # the results of one turn are one
+                continue
+            messages.append(message)
+            if message.role == "tool":
+                last = message
     if turn is not None:
         holder.parts = turn.end()
     return messages

@@ -38,7 +38,12 @@ _FIELDS: Final = {
 }
 _MESSAGE: Final = re.compile(r"messages\[(\d+)\](?:\.parts\[(\d+)\])?(.*)", re.S)
 _TOOL: Final = re.compile(r"tools\[(\d+)\](.*)", re.S)
-_CARRIED: Final = {"cache": "prompt_cache_breakpoint", "signature": "encrypted_content", "citations": "annotations"}
+_CARRIED: Final = {
+    ".cache": ".prompt_cache_breakpoint",
+    ".signature": ".encrypted_content",
+    ".citations": ".annotations",
+    ".image_url.detail": ".detail",
+}
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -96,8 +101,9 @@ def _message_path(i: int, part: str | None, rest: str, request: Request) -> str:
         head += ".content"
     elif content:
         head += f".content[{place}]"
-    field, dot, more = rest.removeprefix(".").partition(".")
-    return f"{head}.{_CARRIED.get(field, field)}{dot}{more}" if rest else head
+    if rest.startswith(".item."):
+        return f"input[{first + item}]{rest.removeprefix('.item')}"
+    return head + rename(rest, _CARRIED) if rest else head
 
 
 def is_content(part: AnyPart) -> bool:

@@ -123,7 +123,7 @@ def _image(d: Json, path: str, mine: Json) -> Media:
         media.url = None if split else url
     detail = d.pop("detail", None)
     if detail is None or detail == "auto":
-        mine["~detail"] = detail
+        mine["~detail"] = detail or ""
     else:
         media.extras = {VENDOR: {_DETAIL: detail}}
     if file is not None:
@@ -308,7 +308,7 @@ def _format_image(part: Media, mine: bool, spot: Spot) -> Json:
     detail = part.extras.get(VENDOR, {}).get(_DETAIL)
     if detail is not None or "~detail" not in part.extras.get(NAME, {}):
         out["detail"] = detail or "auto"
-    elif (said := note(part, NAME, "~detail")) is not None:
+    elif said := note(part, NAME, "~detail"):
         out["detail"] = said
     if part.name is not None:
         spot.drop("an image has no name", ".name")

@@ -25,7 +25,7 @@ class Items:
 
     def write(self) -> None:
         messages = self._request.messages
-        first = messages[0] if messages and note(self._request, NAME, "~input") is None else None
+        first = messages[0] if len(messages) > 1 and note(self._request, NAME, "~input") is None else None
         for i, message in enumerate(messages):
             parts = message.parts
             if message is first and message.role == "system" and len(parts) == 1 and self._hoisted(message):
