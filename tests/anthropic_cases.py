@@ -132,7 +132,6 @@ REQUEST: Json = {
         {"role": "system", "content": "From here on, rhyme."},
         {"role": "assistant", "content": "Sure, " + "\u2028" + "I will."},
         {"role": "user", "content": "Go on.", "born_later": {"a": 1}},
-        {"role": "narrator", "content": "a role born later"},
     ],
     "tools": [
         {

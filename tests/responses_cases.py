@@ -10,7 +10,7 @@ import openai as sdk
 
 from interlingua.fold import unfold
 from interlingua.framing import Frame, Out, sse
-from interlingua.ir import AnyEvent, Choice, Finish, Request, Response
+from interlingua.ir import AnyEvent, Choice, Finish, Request, Response, Text
 from interlingua.losses import Losses
 from interlingua.protocols import responses, target
 
@@ -63,7 +63,14 @@ ITEMS: list[Json] = [
         ],
     },
     {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "bare"}]},
-    {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": '{"a": 1.0}', "id": "fc_1", "status": "completed"},
+    {
+        "type": "function_call",
+        "call_id": "call_1",
+        "name": "weather",
+        "arguments": '{"a": 1.0}',
+        "id": "fc_1",
+        "status": "completed",
+    },
     {"type": "function_call", "call_id": "call_2", "name": "get", "namespace": "crm", "arguments": "{}"},
     {"type": "custom_tool_call", "call_id": "call_3", "name": "patch", "input": '*** Begin "x"\n', "id": "ctc_1"},
     {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}},
@@ -102,7 +109,12 @@ REQUEST: Json = {
                 {"type": "custom", "name": "sql"},
             ],
         },
-        {"type": "custom", "name": "patch", "description": "d", "format": {"type": "grammar", "syntax": "lark", "definition": "start: /x/"}},
+        {
+            "type": "custom",
+            "name": "patch",
+            "description": "d",
+            "format": {"type": "grammar", "syntax": "lark", "definition": "start: /x/"},
+        },
         {"type": "custom", "name": "free", "format": {"type": "text"}},
         {"type": "web_search", "search_context_size": "low"},
         {"type": "mcp", "server_label": "s", "server_url": "https://mcp.example"},
@@ -159,7 +171,14 @@ OUTPUT: list[Json] = [
         "name": "weather",
         "arguments": '{"a":"x"}',
     },
-    {"id": "ctc_1", "type": "custom_tool_call", "status": "completed", "call_id": "call_2", "name": "patch", "input": 'say "hi"\n'},
+    {
+        "id": "ctc_1",
+        "type": "custom_tool_call",
+        "status": "completed",
+        "call_id": "call_2",
+        "name": "patch",
+        "input": 'say "hi"\n',
+    },
 ]
 USAGE: Json = {
     "input_tokens": 100,
@@ -198,6 +217,30 @@ RESPONSE: Json = {
     "tool_usage": {"web_search": {"num_requests": 1}},
     "completed_at": 1790000001,
     **ECHO,
+}
+
+CODEX: Json = {
+    "model": "gpt-5-codex",
+    "instructions": "You are Codex.",
+    "input": [
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Fix it."}]},
+        {"type": "reasoning", "summary": [], "encrypted_content": SEALED},
+        {"type": "function_call", "name": "shell", "arguments": '{"command":["ls"]}', "call_id": "call_1"},
+        {"type": "custom_tool_call", "status": "completed", "call_id": "call_2", "name": "apply_patch", "input": "*** Begin\n"},
+        {"type": "function_call_output", "call_id": "call_1", "output": "a.txt"},
+        {"type": "custom_tool_call_output", "call_id": "call_2", "output": "Done"},
+    ],
+    "tools": [
+        {"type": "function", "name": "shell", "description": "Runs.", "strict": False, "parameters": CLOSED},
+        {"type": "custom", "name": "apply_patch", "description": "Edits.", "format": {"type": "text"}},
+    ],
+    "tool_choice": "auto",
+    "parallel_tool_calls": False,
+    "reasoning": {"effort": "medium", "summary": "auto"},
+    "store": False,
+    "stream": True,
+    "include": ["reasoning.encrypted_content"],
+    "prompt_cache_key": "k",
 }
 
 
@@ -268,14 +311,25 @@ def judged(outs: list[Out]) -> Any:
         return stream.get_final_response()
 
 
-def sent(call: Any) -> Json:
-    """The body of the request that an SDK call makes."""
+def sent(call: Any, text: str = "{}") -> Json:
+    """The body of the request that an SDK call makes, which is answered with a text."""
     seen: list[Json] = []
 
     def serve(request: httpx2.Request) -> httpx2.Response:
         seen.append(json.loads(request.content))
-        return httpx2.Response(200, json=RESPONSE)
+        return httpx2.Response(200, json=told(answer(Text(text=text)))[0])
 
     with client(serve) as openai:
         call(openai)
     return seen[0]
+
+
+def as_sent(value: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def through(request: Request, protocol: Any, model: str) -> tuple[Json, list[str]]:
+    """A request as a backend of another protocol gets it, and its losses in the client's words."""
+    losses = Losses()
+    out = as_sent(protocol.format_request(request, target(model), losses))
+    return out, [f"{responses.field_path(loss.path, request)};{loss.how}" for loss in losses]

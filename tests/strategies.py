@@ -72,7 +72,7 @@ media = st.one_of(
     st.builds(Media, kind=st.just("image"), url=st.just("https://example.com/i.png")),
     st.builds(Media, kind=st.just("document"), data=base64s, mime=st.just("application/pdf"), name=maybe(words)),
     st.builds(Media, kind=st.just("document"), text=words, name=maybe(words)),
-    st.builds(Media, kind=st.just("audio"), data=base64s, mime=st.sampled_from(("audio/wav", "audio/mpeg", "audio/ogg"))),
+    st.builds(Media, kind=st.just("audio"), data=base64s, mime=st.sampled_from(("audio/wav", "audio/flac", "audio/ogg"))),
     st.builds(Media, kind=st.just("video"), data=base64s, mime=st.just("video/mp4")),
     st.builds(Media, kind=st.just("image"), file=st.just("file-123"), extras=extras),
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from interlingua.errors import InvalidRequest
 from interlingua.ir import (
     Cache,
     Citation,
@@ -705,3 +706,9 @@ def test_old_models_are_told_apart():
     ):
         assert not claude(name).schemas, name
     assert claude("claude-opus-4-1").schemas and not claude("claude-opus-4-1").efforts
+
+
+def test_an_unknown_role_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        anthropic.parse_request({"messages": [{"role": "narrator", "content": "Once"}], "max_tokens": 9}, "m", False)
+    assert refused.value.failure.param == "messages[0].role"

@@ -82,7 +82,7 @@ BODY: dict[str, Any] = {
                 },
             ],
         },
-        {"role": "critic", "parts": []},
+        {"role": "user", "parts": []},
         {"parts": [{"text": "go on"}], "unknownField": [1]},
         {"role": "model"},
     ],
@@ -233,7 +233,7 @@ parts = st.one_of(
 )
 contents = st.builds(
     lambda role, said: {"role": role, "parts": said},
-    st.sampled_from(("user", "model", "function", "unheard")),
+    st.sampled_from(("user", "model", "function")),
     st.lists(parts, max_size=3),
 )
 
@@ -780,3 +780,9 @@ def test_json_of_users_is_never_respelled() -> None:
     body = {"contents": [{"role": "model", "parts": [{"function_call": {"name": "f", "args": args}}]}]}
     call = read(body).messages[0].parts[0]
     assert isinstance(call, ToolCall) and decode_json(call.arguments) == args
+
+
+def test_an_unknown_role_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        gemini.parse_request({"contents": [{"role": "critic", "parts": [{"text": "Once"}]}]}, "m", False)
+    assert refused.value.failure.param == "contents[0].role"

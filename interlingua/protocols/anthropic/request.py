@@ -9,7 +9,6 @@ from interlingua.ir import (
     Function,
     Json,
     Message,
-    Opaque,
     Output,
     Reasoning,
     Request,
@@ -28,6 +27,7 @@ from interlingua.protocols.wire import (
     array,
     as_obj,
     boolean,
+    choice,
     foreign,
     integer,
     keep,
@@ -88,10 +88,7 @@ def _parse_system(value: Any) -> Message:
 def _parse_message(value: Any, path: str) -> Message:
     d = dict(obj(value, path))
     role, content = d.pop("role", None), d.pop("content", None)
-    if role not in ("user", "assistant", "system"):
-        text(role, f"{path}.role")
-        whole = Opaque(origin=NAME, data=cast(Json, value))
-        return Message(role="user", parts=[whole], extras={NAME: {"~content": "whole"}})
+    role = choice(need({"role": role}, "role", f"{path}.role"), f"{path}.role", ("user", "assistant", "system"))
     message = Message(role=cast(Role, role))
     if content is None:
         raise InvalidRequest(f"{path}.content is required", param=f"{path}.content")

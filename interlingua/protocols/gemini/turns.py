@@ -17,6 +17,7 @@ from interlingua.protocols.wire import (
     as_array,
     as_obj,
     as_text,
+    choice,
     decode_json,
     foreign,
     is_json_object,
@@ -124,11 +125,11 @@ def _read_turn(d: Json, i: int, path: str, waiting: _Waiting, before: list[Messa
 
 
 def _keep_role(message: Message, role: Any, path: str) -> None:
-    """An absent role is a user's, and so is "function", with results; one we do not know is kept."""
+    """An absent role is a user's, and so is "function", with results."""
     if role is None or role == "function":
         note_down(message, NAME, "~role", role or "absent")
     else:
-        keep(message, NAME, {"role": text(role, f"{path}.role")})
+        choice(role, f"{path}.role", ("user", "model", "function"))
 
 
 def _read_parts(message: Message, parts: list[Any], i: int, path: str, waiting: _Waiting, before: list[Message]) -> None:
