@@ -1,8 +1,10 @@
 """Build the gateway from a configuration, and run it: the only file that knows every other."""
 
+import asyncio
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -29,6 +31,7 @@ from interlingua.store import Store
 _SHARED = "INTERLINGUA_SHARED"  # the folder of one run's workers
 _SOURCE = "INTERLINGUA_SOURCE"
 _OVERRIDES = "INTERLINGUA_OVERRIDES"
+_log = logging.getLogger("interlingua")
 
 
 def build(config: Config, shared: str | None = None) -> Gateway:
@@ -47,9 +50,24 @@ def serve(config: Config, *, found: Sequence[str] = ()) -> int:
     if workers > 1:
         return _serve_many(config, listener, workers)
     Connection.max_head, Connection.max_body = config.server.max_head, config.server.max_body
-    server = Server(settings(config, build(config)), listener)
+    gateway = build(config)
+    server = Server(settings(config, gateway), listener, gateway)
     server.run(sockets=[listener])
     return 0
+
+
+def reload(gateway: Gateway) -> bool:
+    """Reads the configuration again from where it came. A bad one is refused with its reasons, and the old one stays;
+    requests under way end on the one they began with. Address, workers and limits of heads and bodies need a restart."""
+    old = gateway.core
+    try:
+        config = configuration.reload(old.config, os.environ)
+    except ConfigError as error:
+        _log.error("The configuration stays as it was: %s", "; ".join([str(error), *getattr(error, "__notes__", ())]))
+        return False
+    gateway.take(Core(config, old.client, old.metrics, old.store, old.policies))
+    _log.info("The configuration was read again from %s", config.source)
+    return True
 
 
 def worker() -> Gateway:
@@ -86,9 +104,10 @@ def address(listener: socket.socket) -> str:
 class Server(uvicorn.Server):
     """uvicorn's server, which says where it listens once it does, and reads its configuration again on SIGHUP."""
 
-    def __init__(self, settings: uvicorn.Config, listener: socket.socket, quiet: bool = False) -> None:
+    def __init__(self, settings: uvicorn.Config, listener: socket.socket, gateway: Gateway, quiet: bool = False) -> None:
         super().__init__(settings)
         self._listener = listener
+        self._gateway = gateway
         self._quiet = quiet
 
     @contextmanager
@@ -100,6 +119,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload, self._gateway)
         _settle()
         if not self._quiet:
             print(f"Interlingua listens on {address(self._listener)}", flush=True)

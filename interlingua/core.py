@@ -24,6 +24,7 @@ class Core:
         self.client = client
         self.metrics = metrics
         self.store = store
+        self.policies = policies
         self.router = Router(config)
         self.providers = {name: Provider(backend, client, config.routing) for name, backend in config.backends.items()}
         self.keys = Keys(config.client_keys) if config.auth.mode == "keys" else None

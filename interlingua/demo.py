@@ -97,7 +97,8 @@ async def _gateway(mock: Mock, port: int | None) -> AsyncGenerator[str]:
             listener = listen("127.0.0.1", _PORT)
     listener = listener or listen("127.0.0.1", port or 0)
     config = from_environment(environment, Overrides(port=listener.getsockname()[1]))
-    server = Server(settings(config, build(config)), listener, quiet=True)
+    gateway = build(config)
+    server = Server(settings(config, gateway), listener, gateway, quiet=True)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.01)

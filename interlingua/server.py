@@ -66,6 +66,11 @@ class Gateway:
             return self._lifespan(receive, send)
         return Exchange(self.core, self.pulse, scope, receive, send).run()
 
+    def take(self, core: Core) -> None:
+        """Requests from now on are answered by another core; those under way keep theirs."""
+        self.core = core
+        self.pulse = Pulse(core.config.routing.heartbeat)
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] == "lifespan.startup":
             await send({"type": "lifespan.startup.complete"})

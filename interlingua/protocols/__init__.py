@@ -77,7 +77,7 @@ class Protocol(Interface):
 
     @property
     def parse_response(self) -> Callable[[Json], Response]:
-        """Raises errors.UpstreamGarbage where the body is no answer of this protocol."""
+        """Raises UpstreamGarbage where the body is no answer of this protocol, ProviderFailure where it tells of a failure."""
         ...
 
     @property
