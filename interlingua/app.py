@@ -161,6 +161,7 @@ def _serve_many(config: Config, listener: socket.socket, workers: int) -> int:
 def _log_to_stderr(config: Config) -> None:
     form = "%(asctime)s %(levelname)s %(name)s %(message)s"
     logging.basicConfig(level=config.log.level.upper(), format=form, stream=sys.stderr)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
 
 

@@ -28,6 +28,7 @@ class Core:
         self.router = Router(config)
         self.providers = {name: Provider(backend, client, config.routing) for name, backend in config.backends.items()}
         self.keys = Keys(config.client_keys) if config.auth.mode == "keys" else None
+        self.aws_keys = {key.name: key.secret.reveal() for key in config.aws_keys}
         self.admission = Admission(config.server.max_in_flight, config.server.max_queue)
         self.handle = compose([History(store, self._speaks_responses), *policies], self._ask)
         self.began = time.time()

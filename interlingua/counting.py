@@ -15,11 +15,7 @@ from interlingua.protocols.registry import PROTOCOLS
 from interlingua.protocols.wire import as_obj, encode_json
 from interlingua.routes import Door
 
-_ANTHROPIC: Final = frozenset(
-    ("messages", "model", "cache_control", "output_config", "speed", "system", "thinking", "tool_choice", "tools")
-)
 _MEDIA: Final = {"image": 1100, "document": 2000, "audio": 1500, "video": 5000}  # tokens, by and large
-_COUNTING: Final = ("anthropic", "gemini")
 
 
 async def count_tokens(
@@ -33,22 +29,17 @@ async def count_tokens(
     call = Call(request, client, id, headers, asyncio.get_running_loop().time() + core.config.routing.deadline)
     decision = call.decision = core.router.route(request.model)
     provider = core.providers[decision.backend]
+    way = provider.way(decision.model)
     tokens = None
-    if provider.protocol.NAME in _COUNTING and provider.backend.host.count_path:
-        wire = provider.protocol.format_request(request, provider.target(decision.model), call.losses)
+    if way.host.counted is not None:
+        wire = way.protocol.format_request(request, way.target, call.losses)
         try:
-            tokens = _told(await provider.count(call, _asked(provider.protocol.NAME, wire, decision.model)))
+            tokens = _told(await provider.count(call, way.host.counted(wire, decision.model)))
         except ProviderFailure as error:
             if error.failure.status not in (404, 405, 501):  # a server of this dialect that does not count
                 raise
     counted = estimate(request) if tokens is None else tokens
     return call, {"totalTokens": counted} if client == "gemini" else {"input_tokens": counted}, tokens is None
-
-
-def _asked(protocol: str, wire: Json, model: str) -> Json:
-    if protocol == "anthropic":
-        return {key: value for key, value in wire.items() if key in _ANTHROPIC}
-    return {"generateContentRequest": {"model": f"models/{model.removeprefix('models/')}", **wire}}
 
 
 def _told(answer: Json) -> int | None:

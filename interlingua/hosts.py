@@ -16,23 +16,20 @@ from msgspec.structs import replace
 from interlingua.ir import Json
 from interlingua.models import facts
 
-Credential = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "google"]
-Reshape = Callable[[Json, bytes], tuple[Json, bytes]]
-
-
-def _same(body: Json, headers: bytes) -> tuple[Json, bytes]:
-    return body, headers
+Credential = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "google", "aws"]
+Reshape = Callable[[Json, bytes, bool], tuple[Json, bytes]]
 
 
 class Host(Struct, frozen=True, kw_only=True):
     """A place that speaks `protocol`.
 
     `url` is the origin used where the configuration names none (None: it must), `prefix` the version path of an origin.
-    The paths follow the prefix. `{model}` in one is the provider's model; `{project}`, `{location}` and `{api_version}`,
-    in the url too, are the configuration's. `count_path` None: it counts no tokens.
+    The paths follow the prefix. `{model}` in one is the provider's model; `{project}`, `{location}`, `{api_version}` and
+    `{region}`, in the url too, are the configuration's. `count_path` None: it counts no tokens.
     `keys` are the variables in which the provider's own tools look for a key, the first that is set counts.
     `quirks` are read by the protocol: gemini/ for `external_urls`, openai/dialect.py tells of the others.
-    `reshape` makes of a body and its own headers what this host wants, `counted` of a request the one that is counted.
+    `counted` makes of a body the one that the counter takes; `reshape` moves what this host wants elsewhere:
+    (body, the header lines that go with it, whether it is counted) to the body and lines that are sent.
     `families`: models of another maker that the same backend serves in another way.
     """
 
@@ -46,7 +43,7 @@ class Host(Struct, frozen=True, kw_only=True):
     count_path: str | None = None
     keys: tuple[str, ...] = ()
     quirks: frozenset[str] = frozenset()
-    reshape: Reshape = _same
+    reshape: Reshape | None = None
     counted: Callable[[Json, str], Json] | None = None
     families: Mapping[str, "Host"] = {}
 
@@ -56,10 +53,10 @@ class Host(Struct, frozen=True, kw_only=True):
 
     def filled(self, path: str, model: str) -> str:
         """One of the paths with the model in it."""
-        return path.replace("{model}", _quoted(model)) if "{" in path else path
+        return path.replace("{model}", _quoted(model, self.credential == "aws")) if "{" in path else path
 
     def placed(self, **words: str | None) -> "Host":
-        """The row with the configuration's words (`project`, `location`, `api_version`) in its places."""
+        """The row with the configuration's words (`project`, `location`, `api_version`, `region`) in its places."""
         row = _DATED.get(self.name, self) if words.get("api_version") else self
         named = {f"{{{name}}}": quote(word, safe=":.-") for name, word in words.items() if word}
         if "{location}" in (row.url or ""):
@@ -76,9 +73,9 @@ def _named(text: str | None, words: dict[str, str]) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _quoted(model: str) -> str:
-    """A model as a path segment; "models/x" is Google's own full name of x."""
-    return quote(model.removeprefix("models/"), safe="/@:")
+def _quoted(model: str, whole: bool) -> str:
+    """A model as a path segment; "models/x" is Google's own full name of x. `whole`: ARNs too are one segment, as at AWS."""
+    return quote(model, safe="") if whole else quote(model.removeprefix("models/"), safe="/@:")
 
 
 # Token counting
@@ -99,21 +96,142 @@ def _vertex_count(body: Json, model: str) -> Json:
     return {key: body[key] for key in _COUNTED_BY_VERTEX if key in body}
 
 
-# Claude on Vertex: anthropic.lib.vertex puts the version into the body and the model into the path
+# Claude on Vertex, as anthropic.lib.vertex asks it: the version in the body, the model in the path alone
 
-_ON_VERTEX: Final = {"2023-06-01": "vertex-2023-10-16"}  # later versions have the same name there
-
-
-def _claude_on_vertex(body: Json, headers: bytes) -> tuple[Json, bytes]:
-    out, rest = _versioned(body, headers)
-    if "{count}" not in out:
-        out.pop("model", None)
-    return out, rest
+_VERSIONS: Final = {"2023-06-01": "vertex-2023-10-16"}  # later versions have the same name there
+_VERSION: Final = b"anthropic-version:"
 
 
-def _versioned(body: Json, headers: bytes) -> tuple[Json, bytes]:
-    """`anthropic-version` moves from the headers to the body."""
-    lines = headers.splitlines(keepends=True)
-    version = next(line.partition(b":")[2].strip().decode() for line in lines if line.startswith(b"anthropic-version:"))
-    rest = b"".join(line for line in lines if not line.startswith(b"anthropic-version:"))
-    return {"anthropic_version": _ON_VERTEX.get(version, version), **body}, rest
+def _claude_on_vertex(body: Json, headers: bytes, counting: bool) -> tuple[Json, bytes]:
+    lines = headers.split(b"\r\n")
+    version = next(line.removeprefix(_VERSION).strip().decode("latin-1") for line in lines if line.startswith(_VERSION))
+    out: Json = {"anthropic_version": _VERSIONS.get(version, version), **body}
+    if not counting:
+        del out["model"]
+    return out, b"\r\n".join(line for line in lines if not line.startswith(_VERSION))
+
+
+# The vendors: platform.openai.com/docs/api-reference, platform.claude.com/docs/en/api/overview, ai.google.dev/api; the
+# credential is the form each documents for curl, the variables are those that its SDK reads.
+
+_OPENAI: Final = Host(name="openai", protocol="openai", url="https://api.openai.com", keys=("OPENAI_API_KEY",))
+_RESPONSES: Final = replace(_OPENAI, name="responses", protocol="responses", path="/responses", stream_path="/responses")
+_ANTHROPIC: Final = Host(
+    name="anthropic",
+    protocol="anthropic",
+    url="https://api.anthropic.com",
+    credential="x-api-key",
+    path="/messages",
+    stream_path="/messages",
+    count_path="/messages/count_tokens",
+    keys=("ANTHROPIC_API_KEY",),
+    counted=_anthropic_count,
+)
+_GEMINI: Final = Host(
+    name="gemini",
+    protocol="gemini",
+    url="https://generativelanguage.googleapis.com",
+    prefix="/v1beta",
+    credential="x-goog-api-key",
+    path="/models/{model}:generateContent",
+    stream_path="/models/{model}:streamGenerateContent?alt=sse",
+    count_path="/models/{model}:countTokens",
+    keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    counted=_gemini_count,
+)
+
+# Azure OpenAI: learn.microsoft.com/azure/ai-foundry/openai/reference and .../api-version-lifecycle (the v1 surface);
+# paths as openai.lib.azure has them. A model's name is its deployment's.
+
+_AZURE: Final = Host(name="azure", protocol="openai", prefix="/openai/v1", credential="api-key", keys=("AZURE_OPENAI_API_KEY",))
+_AZURE_PATH: Final = "/deployments/{model}/chat/completions?api-version={api_version}"
+_DATED: Final = {"azure": replace(_AZURE, prefix="/openai", path=_AZURE_PATH, stream_path=_AZURE_PATH)}  # with api_version
+
+# Vertex AI: the discovery document aiplatform.v1, whose FunctionCall has had its id since September 2026; file URLs:
+# cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference. Locations as both SDKs address them.
+
+_LOCATION: Final = "/projects/{project}/locations/{location}/publishers"
+_GOOGLE: Final = {
+    "global": "https://aiplatform.googleapis.com",
+    "us": "https://aiplatform.us.rep.googleapis.com",
+    "eu": "https://aiplatform.eu.rep.googleapis.com",
+}
+_VERTEX_CLAUDE: Final = Host(
+    name="vertex",
+    protocol="anthropic",
+    url="https://{location}-aiplatform.googleapis.com",
+    credential="google",
+    path=_LOCATION + "/anthropic/models/{model}:rawPredict",
+    stream_path=_LOCATION + "/anthropic/models/{model}:streamRawPredict",
+    count_path=_LOCATION + "/anthropic/models/count-tokens:rawPredict",
+    reshape=_claude_on_vertex,
+    counted=_anthropic_count,
+)
+_VERTEX: Final = Host(
+    name="vertex",
+    protocol="gemini",
+    url="https://{location}-aiplatform.googleapis.com",
+    credential="google",
+    path=_LOCATION + "/google/models/{model}:generateContent",
+    stream_path=_LOCATION + "/google/models/{model}:streamGenerateContent?alt=sse",
+    count_path=_LOCATION + "/google/models/{model}:countTokens",
+    quirks=frozenset(("external_urls",)),
+    counted=_vertex_count,
+    families={"claude": _VERTEX_CLAUDE},
+)
+
+
+# Servers that speak OpenAI's Chat Completions, each with what its own documentation says that it lacks or calls otherwise
+
+
+def _like_openai(name: str, url: str | None, key: str, *quirks: str, prefix: str = "/v1") -> Host:
+    return Host(name=name, protocol="openai", url=url, prefix=prefix, keys=(key,), quirks=frozenset(quirks))
+
+
+# All of OpenAI's request that Mistral's ChatCompletionRequest (its SDK's types) lacks; it answers 422 extra_forbidden.
+_MISTRAL_LACKS: Final = (
+    "no_audio no_function_call no_functions no_logit_bias no_logprobs no_modalities no_moderation no_prompt_cache_options "
+    "no_prompt_cache_retention no_safety_identifier no_service_tier no_store no_stream_options no_top_logprobs no_user "
+    "no_verbosity no_web_search_options"
+).split()
+_MISTRAL: Final = (*_MISTRAL_LACKS, "max_tokens", "random_seed", "short_ids", "no_developer", "no_names", "no_cache_marks")
+# console.groq.com/docs/openai: "will result in a 400 error"
+_GROQ: Final = ("no_logprobs", "no_logit_bias", "no_top_logprobs", "no_names", "one_choice", "no_cache_marks")
+# api-docs.deepseek.com/api/create-chat-completion: four roles, text and json_object, max_tokens
+_DEEPSEEK: Final = ("no_developer", "no_json_schema", "max_tokens", "no_cache_marks")
+# docs.ollama.com/api/openai-compatibility lists the fields it reads; others it passes over in silence
+_OLLAMA: Final = ("max_tokens", "no_logit_bias", "no_user", "one_choice", "no_cache_marks")
+
+_ROWS: Final[tuple[Host, ...]] = (
+    _OPENAI,
+    _RESPONSES,
+    _ANTHROPIC,
+    _GEMINI,
+    _AZURE,
+    _VERTEX,
+    Host(
+        name="bedrock",
+        protocol="bedrock",
+        url="https://bedrock-runtime.{region}.amazonaws.com",
+        prefix="",
+        credential="aws",
+        path="/model/{model}/converse",
+        stream_path="/model/{model}/converse-stream",
+    ),
+    # docs.vllm.ai/serving/openai_compatible_server (extra parameters), llama.cpp's tools/server/README
+    _like_openai("vllm", "http://127.0.0.1:8000", "VLLM_API_KEY", "top_k", "no_cache_marks"),
+    _like_openai("ollama", "http://127.0.0.1:11434", "OLLAMA_API_KEY", *_OLLAMA),
+    _like_openai("llamacpp", "http://127.0.0.1:8080", "LLAMA_API_KEY", "top_k", "no_cache_marks"),
+    _like_openai("groq", "https://api.groq.com", "GROQ_API_KEY", *_GROQ, prefix="/openai/v1"),
+    _like_openai("mistral", "https://api.mistral.ai", "MISTRAL_API_KEY", *_MISTRAL),
+    _like_openai("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", *_DEEPSEEK),
+    _like_openai("xai", "https://api.x.ai", "XAI_API_KEY", "no_cache_marks"),
+    # openrouter.ai/docs: api-reference/parameters, features/prompt-caching
+    _like_openai("openrouter", "https://openrouter.ai", "OPENROUTER_API_KEY", "top_k", "cache_control", prefix="/api/v1"),
+    # docs.together.ai/reference/chat-completions, docs.fireworks.ai/api-reference/post-chatcompletions
+    _like_openai("together", "https://api.together.xyz", "TOGETHER_API_KEY", "top_k", "max_tokens", "no_cache_marks"),
+    _like_openai("fireworks", "https://api.fireworks.ai", "FIREWORKS_API_KEY", "top_k", "no_cache_marks", prefix="/inference/v1"),
+    _like_openai("newapi", None, "NEWAPI_API_KEY", "top_k"),  # a relay: what it lacks is its providers' matter
+    Host(name="mock", protocol="openai", url="http://127.0.0.1:9100"),
+)
+HOSTS: Final[dict[str, Host]] = {row.name: row for row in _ROWS}

@@ -1,23 +1,26 @@
 """The innermost handler: one call to one backend. IR in, IR out; between them the wire, through the pooled client."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
 import msgspec
+from msgspec import Struct
 
 from interlingua import __version__
 from interlingua.client import Client, Origin, Reply, Timeouts
 from interlingua.config import Backend, Routing
-from interlingua.errors import FramingError, ProviderFailure, Unsupported, UpstreamError, UpstreamGarbage
+from interlingua.credentials import credential_of
+from interlingua.errors import FramingError, ProviderFailure, Unsupported, UpstreamError, UpstreamGarbage, UpstreamTimeout
 from interlingua.fold import unfold
-from interlingua.framing.sse import Decoder
-from interlingua.hosts import credential_header
+from interlingua.framing import eventstream, sse
+from interlingua.hosts import Host
 from interlingua.ir import End, Failure, Json, Response
 from interlingua.losses import Losses
 from interlingua.pipeline import Answer, Call, Events
-from interlingua.protocols import StreamParser, Target, target
+from interlingua.protocols import Protocol, StreamParser, Target, target
 from interlingua.protocols.registry import PROTOCOLS
 from interlingua.protocols.wire import decode_json, encode_json
 
@@ -28,8 +31,18 @@ _AGENT: Final = f"user-agent: interlingua/{__version__}\r\n".encode()
 _TYPE: Final = b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
 
 
+class Way(Struct, frozen=True):
+    """How one model of a backend is asked: the row, its protocol, and the paths with the model in them."""
+
+    host: Host
+    protocol: Protocol
+    target: Target
+    path: str
+    stream_path: str
+
+
 class Provider:
-    """A configured backend, ready to be asked."""
+    """A configured backend, ready to be asked. `protocol` is its own; a model may be asked in another (`way`)."""
 
     def __init__(self, backend: Backend, client: Client, routing: Routing) -> None:
         self.name = backend.name
@@ -38,8 +51,8 @@ class Provider:
         self._client = client
         self._origin = Origin.parse(str(backend.base))[0]
         self._timeouts = Timeouts(connect=routing.connect, first_byte=routing.first_byte, idle=routing.idle)
-        self._head = _AGENT + _TYPE + _credential(backend)
-        self._targets: dict[str, Target] = {}
+        self._credential = credential_of(backend)
+        self._ways: dict[str, Way] = {}
         self._failed: tuple[float, Failure] | None = None  # the last attempt's failure, and when
         self._asked = 0
 
@@ -51,12 +64,14 @@ class Provider:
         last = {"status": failure.status, "kind": failure.kind, "seconds_ago": round(time.monotonic() - at, 3)}
         return {"health": "failing", "requests": self._asked, "last_error": last}
 
-    def target(self, model: str) -> Target:
-        found = self._targets.get(model)
+    def way(self, model: str) -> Way:
+        found = self._ways.get(model)
         if found is None:
-            found = target(model, self.backend.host.quirks)
-            if len(self._targets) < 4096:
-                self._targets[model] = found
+            host, prefix = self.backend.host.serving(model), self.backend.prefix
+            path, stream_path = (prefix + host.filled(path, model) for path in (host.path, host.stream_path))
+            found = Way(host, PROTOCOLS[host.protocol], target(model, host.quirks), path, stream_path)
+            if len(self._ways) < 4096:
+                self._ways[model] = found
         return found
 
     async def ask(self, call: Call) -> Answer:
@@ -76,59 +91,73 @@ class Provider:
         decision = call.decision
         assert decision is not None
         call.losses = losses = Losses()
-        body = self.protocol.format_request(request, self.target(decision.model), losses)
+        way = self.way(decision.model)
+        protocol = way.protocol
+        body = protocol.format_request(request, way.target, losses)
         if losses and call.strict:
             refuse(call, losses)
-        path = self.backend.host.stream_path if request.stream else self.backend.host.path
-        reply = await self._send(path, decision.model, body, self.protocol.request_headers(body, self._own(call)), call.deadline)
+        headers = protocol.request_headers(body, _own(call, protocol))
+        if way.host.reshape is not None:
+            body, headers = way.host.reshape(body, headers, False)
+        reply = await self._send(way.stream_path if request.stream else way.path, headers, body, call.deadline)
         try:
             if reply.status >= 300:
-                raise ProviderFailure(await self._failure(reply))
+                raise ProviderFailure(await _failure(reply, protocol))
             if request.stream and "json" not in reply.headers.get("content-type", ""):
-                return Answer(events=_events(reply, self.protocol.Parser()))
-            response = self._response(await reply.read(MAX_ANSWER))
+                decoder = eventstream.Decoder() if protocol.NAME == "bedrock" else sse.Decoder(_MAX_EVENT)
+                return Answer(events=_events(reply, decoder, protocol.Parser()))
+            response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
             return Answer(events=_told(response)) if request.stream else Answer(response)
         except BaseException:
             reply.close()
             raise
 
     async def count(self, call: Call, body: Json) -> Json:
-        """Asks the provider's own token counter; `body` is in its protocol. Raises as `ask` does."""
+        """Asks the provider's own token counter, for a model whose row has one; `body` is as that row's `counted` made it.
+        Raises as `ask` does."""
         assert call.decision is not None
-        path = self.backend.host.count_path or ""
-        reply = await self._send(
-            path, call.decision.model, body, self.protocol.request_headers(body, self._own(call)), call.deadline
-        )
+        way = self.way(call.decision.model)
+        path = self.backend.prefix + way.host.filled(way.host.count_path or "", call.decision.model)
+        headers = way.protocol.request_headers(body, _own(call, way.protocol))
+        if way.host.reshape is not None:
+            body, headers = way.host.reshape(body, headers, True)
+        reply = await self._send(path, headers, body, call.deadline)
         try:
             if reply.status >= 300:
-                raise ProviderFailure(await self._failure(reply))
+                raise ProviderFailure(await _failure(reply, way.protocol))
             return _json(await reply.read(_MAX_ERROR))
         finally:
             reply.close()
 
-    def _own(self, call: Call) -> Mapping[bytes, bytes]:
-        """The client's headers, where it speaks this very protocol."""
-        return call.headers if call.client == self.protocol.NAME else {}
-
     async def forward(self, method: str, path: str, headers: bytes, body: bytes, deadline: float) -> Reply:
         """Asks the provider's own API, with its credentials; the caller reads and closes the reply."""
-        head = _AGENT + _credential(self.backend) + headers
-        return await self._client.send(self._origin, method, path, head, body, self._timeouts, deadline)
+        lines = self._credential.lines
+        if lines is None:
+            lines = await self._authenticated(method, path, body, deadline)
+        return await self._client.send(self._origin, method, path, _AGENT + lines + headers, body, self._timeouts, deadline)
 
-    async def _send(self, path: str, model: str, body: Json, headers: bytes, deadline: float) -> Reply:
-        path = self.backend.prefix + self.backend.host.filled(path, model)
-        return await self._client.send(
-            self._origin, "POST", path, self._head + headers, encode_json(body), self._timeouts, deadline
-        )
+    async def _send(self, path: str, headers: bytes, body: Json, deadline: float) -> Reply:
+        return await self.forward("POST", path, _TYPE + headers, encode_json(body), deadline)
 
-    def _response(self, body: bytes) -> Response:
-        return self.protocol.parse_response(_json(body))
+    async def _authenticated(self, method: str, path: str, body: bytes, deadline: float) -> bytes:
+        """The credential's lines, where they must be waited for."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._credential.headers(method, self._origin.authority, path, body)
+        except TimeoutError:
+            raise UpstreamTimeout("The request's deadline passed while its credentials were fetched.") from None
 
-    async def _failure(self, reply: Reply) -> Failure:
-        failure = self.protocol.parse_error(reply.status if reply.status >= 400 else 502, await reply.read(_MAX_ERROR))
-        if failure.retry_after is None:
-            failure.retry_after = retry_after(reply.headers)
-        return failure
+
+def _own(call: Call, protocol: Protocol) -> Mapping[bytes, bytes]:
+    """The client's headers, where it speaks this very protocol."""
+    return call.headers if call.client == protocol.NAME else {}
+
+
+async def _failure(reply: Reply, protocol: Protocol) -> Failure:
+    failure = protocol.parse_error(reply.status if reply.status >= 400 else 502, await reply.read(_MAX_ERROR))
+    if failure.retry_after is None:
+        failure.retry_after = retry_after(reply.headers)
+    return failure
 
 
 def refuse(call: Call, losses: Losses) -> None:
@@ -139,9 +168,8 @@ def refuse(call: Call, losses: Losses) -> None:
     raise Unsupported(f"Strict mode: this backend cannot carry {told}", param=paths[0])
 
 
-async def _events(reply: Reply, parser: StreamParser) -> Events:
+async def _events(reply: Reply, decoder: "eventstream.Decoder | sse.Decoder", parser: StreamParser) -> Events:
     """The events of a streamed answer; the last is End or Failure, whatever becomes of the connection."""
-    decoder = Decoder(_MAX_EVENT)
     try:
         while (chunk := await reply.next()) is not None:
             batch = [event for frame in decoder.feed(chunk) for event in parser.feed(frame)]
@@ -171,13 +199,6 @@ def _json(body: bytes) -> Json:
     if type(value) is not dict:
         raise UpstreamGarbage("The provider's answer is not a JSON object.")
     return cast(Json, value)
-
-
-def _credential(backend: Backend) -> bytes:
-    if not backend.keys:
-        return b""
-    name, value = credential_header(backend.host.credential, backend.keys[0].reveal())
-    return b"%b: %b\r\n" % (name, value)
 
 
 def retry_after(headers: dict[str, str]) -> float | None:

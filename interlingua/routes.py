@@ -1,4 +1,7 @@
-"""Which path means what. One table for the exact paths, one pattern for Google's; pure."""
+"""Which path means what. One table for the exact paths, a pattern for each that holds a name; pure.
+
+Azure's paths are those of openai.lib.azure, Vertex's those of the discovery document aiplatform.v1 and of google-genai.
+"""
 
 import re
 from typing import Final, Literal
@@ -33,6 +36,9 @@ _EXACT: Final[dict[str, Door]] = {
     "/metrics": Door("metrics", method="GET"),
     "/api/system/status": Door("status", method="GET"),
 }
+_BEDROCK: Final = re.compile(r"(?:/bedrock|/providers/bedrock)?/model/(.+)/(converse|converse-stream)", re.S)
+_AZURE: Final = re.compile(r"/openai/deployments/([^/]+)/chat/completions")
+_VERTEX: Final = re.compile(r"/(?:v1|v1beta1)(?:/projects/[^/]+/locations/[^/]+)?/publishers/([^/]+)/models/([^:]+?):(\w+)", re.S)
 _KEPT: Final = re.compile(r"/v1/responses/([^/]+)(/input_items)?")
 _GOOGLE: Final = re.compile(r"/(v1beta|v1)/((?:models|tunedModels)/[^:]+?)(?::(\w+))?", re.S)
 
@@ -43,11 +49,39 @@ def find(path: str, query: bytes) -> Door | None:
         return door
     if (match := _KEPT.fullmatch(path)) is not None:
         return Door("items" if match[2] else "kept", "responses", "GET", model=unquote(match[1]))
+    if (match := _BEDROCK.fullmatch(path)) is not None:
+        return Door("generate", "bedrock", model=_once(match[1]), stream=match[2] == "converse-stream")
+    if path.startswith("/openai/"):
+        return _azure(path, query)
+    if (match := _VERTEX.fullmatch(path)) is not None:
+        publisher, name = unquote(match[1]), unquote(match[2])
+        return _google(name if publisher == "google" else f"{publisher}/{name}", match[3], query)
     match = _GOOGLE.fullmatch(path)
     if match is None:
         return None
     version, name, verb = match.groups()
     model = unquote(name.removeprefix("models/"))
+    if verb is None:
+        return Door("model", "openai" if version == "v1" else "gemini", "GET", model=model)
+    return _google(model, verb, query)
+
+
+def _once(model: str) -> str:
+    """A model id that came percent-encoded, or encoded twice, as some proxies leave it."""
+    plain = unquote(model)
+    return unquote(plain) if "%" in plain else plain
+
+
+def _azure(path: str, query: bytes) -> Door | None:
+    """The deployment in the path is the model, whatever the body says: so it is at Azure."""
+    if (match := _AZURE.fullmatch(path)) is not None:
+        return Door("generate", "openai", model=unquote(match[1]))
+    door = find(path.removeprefix("/openai"), query) if path.startswith("/openai/v1/") else None
+    return door if door is not None and door.protocol in ("openai", "responses") else None
+
+
+def _google(model: str, verb: str, query: bytes) -> Door | None:
+    """google-genai writes `name/model` as `publishers/name/models/model`."""
     match verb:
         case "generateContent":
             return Door("generate", "gemini", model=model, stream=False)
@@ -55,8 +89,6 @@ def find(path: str, query: bytes) -> Door | None:
             return Door("generate", "gemini", model=model, stream=True, sse=b"alt=sse" in query)
         case "countTokens":
             return Door("count", "gemini", model=model)
-        case None:
-            return Door("model", "openai" if version == "v1" else "gemini", "GET", model=model)
         case _:
             return None
 
@@ -65,8 +97,15 @@ def protocol_of(path: str, headers: dict[bytes, bytes]) -> str:
     """Whose client it is that came to a path by mistake, or to one that two protocols share."""
     if b"anthropic-version" in headers or path.startswith("/v1/messages"):
         return "anthropic"
+    if _BEDROCK.fullmatch(path) is not None or headers.get(b"authorization", b"").startswith(b"AWS4-HMAC-SHA256"):
+        return "bedrock"
     if path.startswith("/v1/responses"):
         return "responses"
-    if path.startswith("/v1beta") or _GOOGLE.fullmatch(path) and ":" in path or b"x-goog-api-key" in headers:
+    if (
+        path.startswith(("/v1beta", "/v1/projects/", "/v1/publishers/"))
+        or _GOOGLE.fullmatch(path)
+        and ":" in path
+        or b"x-goog-api-key" in headers
+    ):
         return "gemini"
     return "openai"

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import aclosing
 from functools import lru_cache
 from itertools import count
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import quote
 
 import msgspec
@@ -25,7 +25,7 @@ from interlingua.errors import (
     TooLarge,
     UpstreamError,
 )
-from interlingua.framing import jsonarray, sse
+from interlingua.framing import Out, eventstream, jsonarray, sse
 from interlingua.ir import End, Failure, PartDelta, PartStart, Start, Usage
 from interlingua.losses import Losses
 from interlingua.metrics import CONNECTIONS, LOSSES, ROUTES, Meter
@@ -35,6 +35,7 @@ from interlingua.protocols.registry import PROTOCOLS
 from interlingua.protocols.wire import decode_json, encode_json
 from interlingua.routes import Door, find, protocol_of
 from interlingua.routing import Decision
+from interlingua.sigv4 import verify
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -50,7 +51,6 @@ _SLOW_BODY: Final = 60.0  # seconds between two pieces of a request's body
 _MAX_TOLD: Final = 4000  # characters of the losses header
 _JSON: Final = (b"content-type", b"application/json")
 _NO_BUFFERS: Final = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
-_STREAM_TYPES: Final = {True: b"text/event-stream; charset=utf-8", False: b"application/json"}
 _log = logging.getLogger("interlingua")
 
 
@@ -92,6 +92,7 @@ class Exchange:
         "path",
         "protocol",
         "pulse",
+        "raw",
         "receive",
         "scope",
         "send",
@@ -113,6 +114,7 @@ class Exchange:
         self.losses = Losses()  # of the answer; those of the request are its call's
         self.usage: Usage | None = None
         self.meter: Meter | None = None
+        self.raw: bytes | None = None  # the body, where it was read before its time
         self.tenant = ""  # whose key it was, where keys are asked for
 
     async def run(self) -> None:
@@ -155,8 +157,8 @@ class Exchange:
         self.protocol = PROTOCOLS[protocol_of(self.path, self.headers) if shared else door.protocol]
         if method != door.method and (method, door.action) not in _ALSO and not (method == "HEAD" and door.method == "GET"):
             raise MethodNotAllowed(f"{self.path} takes {door.method}, not {method}.")
-        if self.core.keys is not None and door.action not in _OPEN:
-            self.tenant = self.core.keys.admit(self.headers, self.scope["query_string"])
+        if door.action not in _OPEN:
+            await self._admit()
         match door.action:
             case "generate":
                 return await self._generate(door)
@@ -191,8 +193,7 @@ class Exchange:
     async def _pass_through(self, method: str) -> int:
         provider, path = passthrough.target_of(self.core, self.path)
         self.protocol = provider.protocol
-        if self.core.keys is not None:
-            self.tenant = self.core.keys.admit(self.headers, self.scope["query_string"])
+        await self._admit()
         deadline = asyncio.get_running_loop().time() + self.core.config.routing.deadline
         path += passthrough.query_of(self.scope["query_string"])
         body = await self._raw_body()
@@ -205,6 +206,18 @@ class Exchange:
                 await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
         await self.send({"type": "http.response.body", "body": b""})
         return reply.status
+
+    async def _admit(self) -> None:
+        """Whose request it is, where keys are asked for. Raises GatewayError in the words of the client's protocol."""
+        core, query = self.core, self.scope["query_string"]
+        if core.keys is None:
+            return
+        if self.headers.get(b"authorization", b"").startswith(b"AWS4-HMAC-SHA256"):
+            self.raw = await self._raw_body()
+            method, path = self.scope["method"], self.scope["raw_path"]
+            self.tenant = verify(method, path, query, self.headers, self.raw, core.aws_keys, time.time())
+        else:
+            self.tenant = core.keys.admit(self.headers, query)
 
     async def _options(self) -> int:
         headers = [
@@ -235,6 +248,8 @@ class Exchange:
 
     async def _raw_body(self) -> bytes:
         """The request's bytes. Raises TooLarge, and InvalidRequest where they stop coming."""
+        if self.raw is not None:
+            return self.raw
         limit = self.core.config.server.max_body
         message = await self.receive()
         body: bytes = message.get("body", b"")
@@ -378,14 +393,13 @@ class Exchange:
 class Stream:
     """The client's side of one streamed answer."""
 
-    __slots__ = ("_beat", "_beating", "_call", "_encode", "_exchange", "_formatter", "_framing", "_began", "_push", "quiet")
+    __slots__ = ("_beating", "_call", "_encode", "_exchange", "_formatter", "_began", "_push", "_wire", "quiet")
 
     def __init__(self, exchange: Exchange, call: Call, sse_framing: bool) -> None:
         self._exchange, self._call = exchange, call
         self._formatter = exchange.protocol.Formatter(call.request, exchange.losses)
-        self._framing = None if sse_framing else jsonarray.Encoder()
-        self._encode = sse.encode_all if self._framing is None else self._framing.encode_all
-        self._beat = _BEATS[exchange.protocol.NAME] if sse_framing else b"\n"
+        self._wire = _wire(exchange.protocol.NAME, sse_framing)
+        self._encode = self._wire.encode
         self._beating: asyncio.Task[None] | None = None
         self._began = time.perf_counter()
         connection = exchange.scope.get("connection")
@@ -443,7 +457,7 @@ class Stream:
         exchange.started = True
         headers = exchange.told()
         headers += [
-            (b"content-type", _STREAM_TYPES[self._framing is None]),
+            (b"content-type", self._wire.type),
             (b"cache-control", b"no-cache"),
             (b"x-accel-buffering", b"no"),
         ]
@@ -459,13 +473,16 @@ class Stream:
         await self.hush()
         if not self._exchange.started:
             await self._start()
-        if self._framing is not None:
-            data += self._framing.close()
-        elif self._exchange.losses and self._exchange.protocol.NAME != "gemini":
+        data += self._wire.close()
+        if self._exchange.losses and self._wire.comments:
             told = losses_header(self._exchange.losses, self._call, self._exchange.protocol)
             data = sse.comment("x-interlingua-response-losses: " + told.decode()) + data
         await self._exchange.send({"type": "http.response.body", "body": data})
         return status
+
+    @property
+    def beats(self) -> bool:
+        return bool(self._wire.beat)
 
     def beat(self) -> None:
         """Called by the pulse in a quiet time."""
@@ -477,7 +494,7 @@ class Stream:
         try:
             if not self._exchange.started:
                 await self._start()
-            await self._exchange.send({"type": "http.response.body", "body": self._beat, "more_body": True})
+            await self._exchange.send({"type": "http.response.body", "body": self._wire.beat, "more_body": True})
         finally:
             self._beating = None
 
@@ -492,7 +509,7 @@ class Pulse:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, stream: Stream) -> None:
-        if self._interval:
+        if self._interval and stream.beats:
             self._streams.add(stream)
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(self._tick, self._sweep)
@@ -506,6 +523,25 @@ class Pulse:
             if stream.quiet >= self._interval:
                 stream.beat()
         self._timer = asyncio.get_running_loop().call_later(self._tick, self._sweep) if self._streams else None
+
+
+class Wire(NamedTuple):
+    """How a stream is written: its events, its end, its heartbeat (empty: none), its type, and whether it has comments."""
+
+    encode: Callable[[list[Out]], bytes]
+    close: Callable[[], bytes]
+    beat: bytes
+    type: bytes
+    comments: bool
+
+
+def _wire(protocol: str, sse_framing: bool) -> Wire:
+    if protocol == "bedrock":
+        return Wire(eventstream.encode_all, bytes, b"", b"application/vnd.amazon.eventstream", comments=False)
+    if not sse_framing:
+        array = jsonarray.Encoder()
+        return Wire(array.encode_all, array.close, b"\n", b"application/json", comments=False)
+    return Wire(sse.encode_all, bytes, _BEATS[protocol], b"text/event-stream; charset=utf-8", comments=protocol != "gemini")
 
 
 # In the form that each protocol's own SDK survives: Google's fails on comments.

@@ -10,7 +10,7 @@ import hmac
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -131,8 +131,6 @@ def _stamp(headers: Mapping[bytes, bytes], signed: list[str]) -> str:
             stamp = ""
     else:
         raise _incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
-    if _seconds(stamp) is None:
-        raise _incomplete("Date must be in ISO-8601 'basic format'.")
     return stamp
 
 
@@ -148,11 +146,13 @@ def _seconds(stamp: str) -> float | None:
 
 
 def _check_time(stamp: str, date: str, now: float) -> None:
+    at = _seconds(stamp)
+    if at is None:
+        raise _incomplete("Date must be in ISO-8601 'basic format'.")
     if stamp[:8] != date:
         raise SignatureRefused(
             "InvalidSignatureException", "Date in Credential scope does not match YYYYMMDD from ISO-8601 version."
         )
-    at = _seconds(stamp) or 0.0
     if at < now - SKEW:
         raise SignatureRefused("InvalidSignatureException", f"Signature expired: {stamp} is now earlier than {_told(now - SKEW)}")
     if at > now + SKEW:
@@ -187,11 +187,13 @@ def _payload(headers: Mapping[bytes, bytes], body: bytes) -> str:
     return digest
 
 
-def _paths(raw: bytes) -> list[str]:
+def _paths(raw: bytes) -> Iterator[str]:
     """The path as it came; and, for a proxy may have decoded it on its way, as AWS's SDKs write it."""
     path = raw.decode("latin-1")
+    yield path
     encoded = quote(unquote_to_bytes(path), safe="/~")
-    return [path] if encoded == path else [path, encoded]
+    if encoded != path:
+        yield encoded
 
 
 # Signing
@@ -300,10 +302,11 @@ class Chain:
 
     _SOON: Final = 900  # seconds, botocore's own
     _NOW: Final = 600
-    _CHECK: Final = 5.0  # seconds between two looks at the clock
 
-    def __init__(self, profile: str | None = None, find: Callable[[], Any] | None = None) -> None:
-        """`find` gives botocore's credentials object, or None where there are none; default: its session's."""
+    def __init__(self, profile: str | None = None, find: Callable[[], Any] | None = None, look: float = 5.0) -> None:
+        """`find` gives botocore's credentials object, or None where there are none; default: its session's. `look`: seconds
+        between two looks at when they end."""
+        self._look = look
         self._find = find or (lambda: _from_botocore(profile))
         self._source: Any = None
         self._current: Credentials | None = None
@@ -313,7 +316,7 @@ class Chain:
     async def credentials(self) -> Credentials:
         """Raises UpstreamUnreachable where there are none to be had."""
         current, now = self._current, asyncio.get_running_loop().time()
-        if current is not None and now < self._checked + self._CHECK:
+        if current is not None and now < self._checked + self._look:
             return current
         self._checked = now
         if current is not None and not self._ends_within(self._SOON):

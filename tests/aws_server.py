@@ -55,11 +55,11 @@ def serving() -> Generator[Server]:
             server.heard.append(Heard(self.command, path, query, headers, body))
             said = server.answer(server.heard[-1])
             self.send_response(said.status)
-            for name, value in {"content-type": said.content_type, "content-length": str(len(said.body)), **said.headers}.items():
+            usual = {"content-type": said.content_type, "content-length": str(len(said.body)), "connection": "close"}
+            for name, value in (usual | said.headers).items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(said.body)
-            self.close_connection = True
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

@@ -1,6 +1,13 @@
-"""Converse bodies as boto3 sends them (bytes in base64), and answers and streams as Bedrock gives them."""
+"""Converse bodies as boto3 sends them (bytes in base64), answers and streams as Bedrock gives them, and short ways to ask."""
 
+import copy
 from typing import Any
+
+import msgspec
+
+from interlingua.ir import AnyPart, Cache, Message, Request, Text
+from interlingua.losses import Losses
+from interlingua.protocols import bedrock, target
 
 Json = dict[str, Any]
 
@@ -192,6 +199,29 @@ BODIES: dict[str, Json] = {
         ],
         "newest": {"field": True},
     },
+    "fields born later in every block": {
+        "messages": [
+            {
+                **assistant(
+                    {"reasoningContent": {"reasoningText": {"text": "T", "signature": "s", "newest": 1}}},
+                    {"reasoningContent": {"reasoningText": {"text": "T", "signature": ""}}},
+                    {"reasoningContent": {"newest": 1}},
+                    {"reasoningContent": {"redactedContent": "not base64!"}},
+                    {"toolUse": {"toolUseId": "a", "name": "f", "input": {}, "newest": 1}},
+                    {"citationsContent": {"content": [{"image": {}}], "citations": []}},
+                    {"citationsContent": {"content": [], "citations": [{"sourceContent": [{"text": "a"}, {"text": "b"}]}]}},
+                    {"citationsContent": {"content": [{"text": "a"}]}},
+                    {"document": {"format": "pdf", "name": "n", "source": {"content": [{"image": {}}]}}},
+                    {"cachePoint": {"type": "newest"}},
+                ),
+                "newest": 1,
+            },
+            user({"toolResult": {"toolUseId": "a", "content": [{"hologram": 1}], "newest": 1, "status": "newest"}}, "b"),
+        ],
+        "odd.key": 1,
+        "outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "[]"}}}},
+        "additionalModelRequestFields": {"reasoningConfig": {"type": "newest"}, "thinking": {"type": "disabled"}},
+    },
     "marks where nothing stands before": {
         "messages": [user(MARK, "a", MARK, MARK, {"cachePoint": {"type": "default", "scope": "x"}})]
     },
@@ -326,3 +356,83 @@ STREAMS: dict[str, list[tuple[str, Json]]] = {
         *ended(),
     ],
 }
+
+
+def plain(value: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def told(losses: Losses) -> list[str]:
+    return [f"{loss.path};{loss.how}" for loss in losses]
+
+
+def read(body: Json) -> Request:
+    return bedrock.parse_request(copy.deepcopy(body), "m", False)
+
+
+def write(request: Request, model: str = "some-model") -> tuple[Json, list[str]]:
+    losses = Losses()
+    return plain(bedrock.format_request(request, target(model), losses)), told(losses)
+
+
+def asks(*turns: Message, **more: Any) -> Request:
+    return Request(model="m", messages=list(turns), **more)
+
+
+def says(role: Any, *parts: AnyPart | str) -> Message:
+    return Message(role=role, parts=[Text(text=part) if isinstance(part, str) else part for part in parts])
+
+
+HI = says("user", "Hi")
+
+
+ASKED = read({"messages": [], "additionalModelResponseFieldPaths": ["/stop_sequence"]})
+
+
+def cached(part: AnyPart, ttl: str | None = None) -> AnyPart:
+    part.cache = Cache(ttl)
+    return part
+
+
+def converted(source: Any, goal: Any, body: Json, model: str) -> tuple[Json, list[str]]:
+    losses = Losses()
+    request = source.parse_request(copy.deepcopy(body), "m", False)
+    out = plain(goal.format_request(request, target(model), losses))
+    return out, [f"{source.field_path(loss.path, request)};{loss.how}" for loss in losses]
+
+
+OPENAI: Json = {
+    "model": "m",
+    "messages": [
+        {"role": "system", "content": "Be kind."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Look"},
+                {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
+                {"type": "file", "file": {"filename": "my_report.v2.pdf", "file_data": f"data:application/pdf;base64,{PDF}"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": "Let me see.",
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bern"}'}},
+                {"id": "c2", "type": "function", "function": {"name": "weather", "arguments": "{bad"}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "mild"},
+        {"role": "tool", "tool_call_id": "c2", "content": ""},
+        {"role": "user", "content": "and?"},
+    ],
+    "max_completion_tokens": 4000,
+    "temperature": 1.5,
+    "stop": ["A", " "],
+    "tools": [{"type": "function", "function": {"name": "weather", "description": "d", "parameters": CITY, "strict": True}}],
+    "tool_choice": {"type": "function", "function": {"name": "weather"}},
+    "parallel_tool_calls": False,
+    "user": "u",
+    "seed": 3,
+    "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": CITY, "strict": True}},
+}
+CLOSED = {**CITY, "additionalProperties": False}

@@ -214,7 +214,7 @@ RESPONSE: Json = {
     "output": OUTPUT,
     "usage": USAGE,
     "service_tier": "default",
-    "tool_usage": {"web_search": {"num_requests": 1}},
+    "prompt_cache_diagnostics": {"type": "cache_hit"},
     "completed_at": 1790000001,
     **ECHO,
 }
@@ -280,8 +280,10 @@ def streamed(events: list[AnyEvent], request: Request | None = None, cut: int = 
 
 
 def bodies(outs: list[Out]) -> list[Json]:
-    """The events as their client reads them."""
-    return [json.loads(sse.encode(out).partition(b"data: ")[2]) for out in outs]
+    """The events as their client reads them; each has its type for a name."""
+    events = [json.loads(sse.encode(out).partition(b"data: ")[2]) for out in outs]
+    assert [out.event for out in outs] == [event["type"] for event in events]
+    return events
 
 
 def shown(response: Response, request: Request | None = None) -> list[Json]:

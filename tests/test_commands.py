@@ -288,11 +288,13 @@ def test_check_tells_every_mistake_a_line_each(run: Run, gateway: Path):
     ]
 
 
-def test_check_tells_what_of_the_environment_is_not_used(run: Run, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("os.environ", {"OPENAI_API_KEY": "hunter2", "AWS_PROFILE": "p"})
+def test_check_tells_whose_credentials_come_from_where(run: Run, monkeypatch: pytest.MonkeyPatch):
+    azure = {"AZURE_OPENAI_AD_TOKEN": "hunter2", "AZURE_OPENAI_ENDPOINT": "https://r.test"}
+    monkeypatch.setattr("os.environ", {"OPENAI_API_KEY": "hunter2", "AWS_PROFILE": "p", **azure})
     code, out, _ = run("check")
-    assert code == 0
-    assert out.endswith("\nnot used: AWS_PROFILE; protocol bedrock is not available in this version\n")
+    assert code == 0 and "hunter2" not in out
+    rows = [line.split() for line in out.split("\n") if line.startswith(("openai ", "azure ", "bedrock "))]
+    assert {(row[0], row[3]) for row in rows} == {("openai", "yes"), ("azure", "token"), ("bedrock", "chain")}
 
 
 # translate

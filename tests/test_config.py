@@ -175,6 +175,26 @@ aws_region = "r"  #! backends.x.aws_region belongs to protocol bedrock alone, no
 [backends.x]  #! backends.x needs the setting `url`, as its protocol is azure.
 protocol = "azure"
 ---
+[backends.x]  #! backends.x needs the setting `url`, as its protocol is newapi.
+protocol = "newapi"
+---
+[backends.x]
+protocol = "azure"
+url = "https://h"
+api_key_env = "A"
+access_token_env = "B"  #! backends.x.access_token_env and api_key_env exclude each other: keep one.
+---
+[backends.x]
+protocol = "vertex"
+project = "p"
+location = "us/../x"  #! backends.x.location must be a region such as us-central1, or global.
+---
+[backends.x]
+protocol = "vertex"
+project = "p"
+location = "global"
+access_token_env = "EMPTY"  #! backends.x.access_token_env names the environment variable EMPTY, which is not set.
+---
 [backends.x]
 protocol = "openai"
 capabilities = "all"  #! backends.x.capabilities must be "auto" or a list, not a string.
@@ -513,6 +533,9 @@ def test_every_protocol_is_known_or_told_to_be_missing():
         ('protocol = "openai"\nurl = "http://host:8000"', Base("http", "host", 8000), "/v1", "http://host:8000/v1"),
         ('protocol = "openai"\nurl = "http://host:8000/"', Base("http", "host", 8000), "/v1", "http://host:8000/v1"),
         ('protocol = "gemini"\nurl = "http://host/x/v1"', Base("http", "host", 80), "/x/v1", "http://host/x/v1"),
+        ('protocol = "groq"', Base("https", "api.groq.com", 443), "/openai/v1", "https://api.groq.com/openai/v1"),
+        ('protocol = "azure"\nurl = "https://r.test"', Base("https", "r.test", 443), "/openai/v1", "https://r.test/openai/v1"),
+        ('protocol = "azure"\nurl = "https://r.test"\napi_version = "v"', Base("https", "r.test", 443), "/openai", None),
     ],
 )
 def test_a_backend_knows_where_it_is(write: Any, settings: str, base: Base, prefix: str, url: str | None):
@@ -609,7 +632,7 @@ def test_the_file_named_then_the_file_here_then_the_environment(write: Any):
 
 def test_nothing_at_all_says_what_to_do(write: Any):
     with pytest.raises(ConfigError) as caught:
-        find(None, {"OPENAI_API_KEY": "", "AWS_PROFILE": "p"})
+        find(None, {"OPENAI_API_KEY": ""})
     for word in ("interlingua.toml", "OPENAI_API_KEY", "interlingua demo", 'protocol = "mock"'):
         assert word in str(caught.value)
 
@@ -628,18 +651,26 @@ def test_all_providers_of_the_environment():
         "openai": "https://api.openai.com/v1",
         "anthropic": "https://api.anthropic.com/v1",
         "gemini": "https://generativelanguage.googleapis.com/v1beta",
+        "azure": "https://r.openai.azure.com/openai/v1",
+        "bedrock": "https://bedrock-runtime.us-east-1.amazonaws.com",
     }
-    assert [backend.keys[0].reveal() for backend in config.backends.values()] == ["o", "a", "g"]
-    assert config.routing.default_backend is None
+    assert [key.reveal() for backend in config.backends.values() for key in backend.keys] == ["o", "a", "g", "z"]
+    assert config.routing.default_backend == "azure"  # whose deployments have any names
     assert config.found == (
         "configuration: environment",
         "backend openai: openai at https://api.openai.com/v1, key from OPENAI_API_KEY",
         "backend anthropic: anthropic at https://api.anthropic.com/v1, key from ANTHROPIC_API_KEY",
         "backend gemini: gemini at https://generativelanguage.googleapis.com/v1beta, key from GOOGLE_API_KEY",
-        "not used: AZURE_OPENAI_API_KEY; protocol azure is not available in this version",
-        "not used: AWS_ACCESS_KEY_ID; protocol bedrock is not available in this version",
+        "backend azure: azure at https://r.openai.azure.com/openai/v1, key from AZURE_OPENAI_API_KEY",
+        "backend bedrock: bedrock at https://bedrock-runtime.us-east-1.amazonaws.com, no key",
     )
     assert from_environment({**env, "GEMINI_API_KEY": "first"}).backends["gemini"].keys == (Secret("first"),)
+    entra = from_environment({**env, "AZURE_OPENAI_AD_TOKEN": "t"}).backends["azure"]
+    assert (entra.keys, entra.access_token) == ((), Secret("t"))
+    more = {"OPENAI_BASE_URL": "http://host:8000", "OPENAI_API_VERSION": "v", "AWS_REGION": "eu-west-1"}
+    own = from_environment({**env, **more})
+    assert own.routing.default_backend == "openai"
+    assert (own.backends["azure"].settings.api_version, own.backends["bedrock"].settings.aws_region) == ("v", "eu-west-1")
 
 
 @pytest.mark.parametrize(
@@ -674,28 +705,6 @@ def test_a_bad_variable_is_named(env: dict[str, str], sentence: str):
     with pytest.raises(ConfigError) as caught:
         from_environment({"OPENAI_API_KEY": "k", **env})
     assert str(caught.value).startswith(sentence)
-
-
-def test_an_azure_and_bedrock_environment_makes_good_settings(monkeypatch: pytest.MonkeyPatch):
-    """For the day they are there: what is built of the environment passes the checks."""
-    seen: list[Document] = []
-    monkeypatch.setattr(checks, "NOT_YET", {})
-    monkeypatch.setattr("interlingua.config.environment.build", lambda document, *rest: seen.append(document) or CONFIG)
-    from_environment(
-        {
-            "AWS_PROFILE": "p",
-            "AWS_REGION": "eu-west-1",
-            "AZURE_OPENAI_API_KEY": "k",
-            "OPENAI_API_VERSION": "v",
-            "AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com",
-        }
-    )
-    settings = read_settings(seen[0])
-    checks.check_settings(seen[0], settings)
-    assert (settings.backends["azure"].api_version, settings.backends["bedrock"].aws_region) == ("v", "eu-west-1")
-
-
-CONFIG = Config(backends={}, source="test")
 
 
 # The manual

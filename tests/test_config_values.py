@@ -13,7 +13,7 @@ from interlingua.config import Base, Secret
 from interlingua.config.document import written
 from interlingua.config.lines import toml_lines
 from interlingua.config.values import address, duration, env_name, hedge, key_text, size
-from interlingua.hosts import HOSTS, credential_header
+from interlingua.hosts import HOSTS
 
 # Values
 
@@ -143,18 +143,6 @@ def test_a_secret_shows_itself_to_nobody():
     assert secret == Secret("hunter2") and secret != Secret("x") and secret != "hunter2"
     assert len({secret, Secret("hunter2")}) == 1
     assert pickle.loads(pickle.dumps(secret)) == secret
-
-
-@pytest.mark.parametrize(
-    ("form", "header"),
-    [
-        ("bearer", (b"authorization", b"Bearer k")),
-        ("x-api-key", (b"x-api-key", b"k")),
-        ("x-goog-api-key", (b"x-goog-api-key", b"k")),
-    ],
-)
-def test_credential_headers(form: Any, header: tuple[bytes, bytes]):
-    assert credential_header(form, "k") == header
 
 
 def test_a_model_in_a_path_is_one_name():

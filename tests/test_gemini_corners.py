@@ -279,7 +279,7 @@ def test_what_an_answer_cannot_say() -> None:
     losses = Losses()
     choice = Choice(parts=said, logprobs=tokens, finish=Finish(reason="stop", stop="END", extras={"openai": {"w": 1}}))
     out = gemini.format_response(Response(choices=[choice]), ASKED, losses)["candidates"][0]
-    assert out["content"]["parts"][2] == {"fileData": {"fileUri": "https://a/i.png"}}
+    assert out["content"]["parts"][2] == {"fileData": {"fileUri": "https://a/i.png", "mimeType": "image/png"}}
     assert [unsealed(out["content"]["parts"][i]["thoughtSignature"]) for i in (1, 3)] == [said[1], said[3]]
     assert out["logprobsResult"]["topCandidates"] == [{"candidates": [{"token": "b", "logProbability": -2}]}, {"candidates": []}]
     path = "response.choices[0]"

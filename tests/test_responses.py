@@ -11,12 +11,23 @@ from pydantic import BaseModel
 
 from interlingua.errors import InvalidRequest
 from interlingua.ir import (
+    Cache,
+    Citation,
     Function,
     Json,
+    Media,
+    Message,
+    Opaque,
+    Output,
+    Reasoning,
     Request,
+    ServerTool,
+    Signature,
     Text,
     Thinking,
     ToolCall,
+    ToolChoice,
+    ToolResult,
 )
 from interlingua.mock.rules import responses as rules
 from interlingua.mock.shape import violation
@@ -91,6 +102,7 @@ def test_a_request_of_its_own_comes_out_as_it_went_in(body: Json):
             ]
         },
         {"input": [{"type": "function_call_output", "output": "by name", "name": "f"}]},
+        {"input": [{"type": "function_call_output", "call_id": "c", "output": "x", "caller": {"type": "direct"}}]},
         {"input": [{"type": "function_call_output", "call_id": "c", "output": "", "name": "f", "namespace": "n"}]},
         {"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "caller": {"type": "direct"}}]},
         {"input": [{"role": "assistant", "content": "x", "phase": "final_answer"}]},
@@ -204,43 +216,45 @@ def test_a_chat_request_in_its_words():
     assert paths(losses) == ["max_tokens;changed", "seed;dropped", "stop;dropped"]  # 37: stop is not lost in silence
 
 
+MESSAGES: Json = {
+    "model": "m",
+    "max_tokens": 4096,
+    "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
+    "messages": [
+        {"role": "user", "content": "Hi"},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "hm", "signature": "sig"},
+                {"type": "text", "text": "Let me look."},
+                {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": "x"}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "toolu_1",
+                    "is_error": True,
+                    "content": [
+                        {"type": "text", "text": "broken"},
+                        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}},
+                    ],
+                },
+                {"type": "text", "text": "And?"},
+            ],
+        },
+    ],
+    "tools": [{"name": "f", "input_schema": CLOSED}],
+    "tool_choice": {"type": "tool", "name": "f"},
+    "thinking": {"type": "enabled", "budget_tokens": 2048},
+    "metadata": {"user_id": "u"},
+}
+
+
 def test_an_anthropic_request_in_its_words():
-    body: Json = {
-        "model": "m",
-        "max_tokens": 4096,
-        "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
-        "messages": [
-            {"role": "user", "content": "Hi"},
-            {
-                "role": "assistant",
-                "content": [
-                    {"type": "thinking", "thinking": "hm", "signature": "sig"},
-                    {"type": "text", "text": "Let me look."},
-                    {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": "x"}},
-                ],
-            },
-            {
-                "role": "user",
-                "content": [
-                    {
-                        "type": "tool_result",
-                        "tool_use_id": "toolu_1",
-                        "is_error": True,
-                        "content": [
-                            {"type": "text", "text": "broken"},
-                            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}},
-                        ],
-                    },
-                    {"type": "text", "text": "And?"},
-                ],
-            },
-        ],
-        "tools": [{"name": "f", "input_schema": CLOSED}],
-        "tool_choice": {"type": "tool", "name": "f"},
-        "thinking": {"type": "enabled", "budget_tokens": 2048},
-        "metadata": {"user_id": "u"},
-    }
-    out, losses = formatted(anthropic.parse_request(body, None, None))
+    out, losses = formatted(anthropic.parse_request(copy.deepcopy(MESSAGES), None, None))
     assert out == {
         "model": "gpt-5.5",
         "input": [
@@ -327,6 +341,7 @@ def test_what_other_clients_ask_is_nothing_that_the_vendor_refuses(model: str):
     for protocol, body in ((openai, CHAT), (openai, {**CHAT, "reasoning_effort": "none", "messages": CHAT["messages"][:1]})):
         out = as_sent(formatted(protocol.parse_request(copy.deepcopy(body), None, None), model)[0])
         assert violation("responses", out) is None
+        rules.whole(out)
         rules.check(out, [], set(), Options())
 
 
@@ -622,3 +637,149 @@ def test_a_wrong_field_is_named(body: Json, param: str):
     with pytest.raises(InvalidRequest) as caught:
         parse(body)
     assert caught.value.failure.param == param
+
+
+def ir_request(*messages: Message, **fields: Any) -> Request:
+    return Request(model="m", messages=list(messages), **fields)
+
+
+GOOGLE = Signature("gemini", "AAAA")
+CACHE = Cache("1h")
+MARK: Json = {"mode": "explicit", "ttl": "30m"}
+
+
+@pytest.mark.parametrize(
+    ("message", "written", "lost"),
+    [
+        (Message(role="user", parts=[Thinking(text="x"), ToolCall(id="c", name="f")]), [], ["", ".parts[0]", ".parts[1]"]),
+        (Message(role="assistant", parts=[Opaque(origin="openai", data={"a": 1})]), [], ["", ".parts[0]"]),
+        (Message(role="assistant", parts=[ToolResult(id="c")]), [], ["", ".parts[0]"]),
+        (Message(role="assistant", parts=[Media(kind="image", url="https://e.x/i")]), [], ["", ".parts[0]"]),
+        (Message(role="assistant"), [{"role": "assistant", "content": ""}], []),
+        (Message(role="user"), [{"role": "user", "content": ""}], []),
+        (
+            Message(role="assistant", parts=[Text(text="a", cache=CACHE), ToolCall(id="c", name="f", cache=CACHE)]),
+            [{"role": "assistant", "content": "a"}, {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}],
+            [".parts[0].cache", ".parts[1].cache"],
+        ),
+        (
+            Message(
+                role="tool",
+                parts=[ToolResult(id="c", cache=CACHE, signature=GOOGLE, extras={"gemini": {"x": 1}}), Text(text="t")],
+            ),
+            [{"type": "function_call_output", "call_id": "c", "output": ""}, {"role": "user", "content": "t"}],
+            [".parts[0].cache", ".parts[0].signature", ".parts[0].x"],
+        ),
+        (
+            Message(role="tool", parts=[ToolResult(id="c", cache=Cache("30m"), parts=[Text(text="a")])]),
+            [
+                {
+                    "type": "function_call_output",
+                    "call_id": "c",
+                    "output": [
+                        {"type": "input_text", "text": "a", "prompt_cache_breakpoint": {"mode": "explicit", "ttl": "30m"}}
+                    ],
+                }
+            ],
+            [],
+        ),
+        (
+            Message(role="user", parts=[Opaque(origin="responses", data={"type": "x"}, cache=CACHE, signature=GOOGLE)]),
+            [{"type": "x"}],
+            [".parts[0].cache", ".parts[0].signature"],
+        ),
+        (
+            Message(role="assistant", parts=[Thinking(redacted=True, signature=Signature("responses", "S"), cache=CACHE)]),
+            [{"type": "reasoning", "id": "rs_2060efc3", "summary": [], "encrypted_content": "S"}],
+            [".parts[0].cache", ".parts[0].redacted"],
+        ),
+        (
+            Message(
+                role="user",
+                parts=[
+                    Text(text="no", refusal=True, citations=[Citation(url="u")]),
+                    Media(kind="image", url="https://e.x/i", mime="image/png", name="n"),
+                    Media(kind="document", url="https://e.x/d", mime="application/pdf"),
+                    Media(kind="document", text="words"),
+                    Media(kind="image", file="file-of-another"),
+                ],
+            ),
+            [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "input_text", "text": "no"},
+                        {"type": "input_image", "image_url": "https://e.x/i", "detail": "auto"},
+                        {"type": "input_file", "file_url": "https://e.x/d"},
+                        {"type": "input_file", "file_data": "data:text/plain;base64,d29yZHM=", "filename": "document.txt"},
+                    ],
+                }
+            ],
+            [".parts[0].citations", ".parts[0].refusal", ".parts[1].mime", ".parts[1].name", ".parts[2].mime", ".parts[4]"],
+        ),
+    ],
+)
+def test_what_cannot_be_said_is_reported(message: Message, written: list[Json], lost: list[str]):
+    body, losses = formatted(ir_request(Message(role="user", parts=[Text(text="Hi")]), message))
+    assert body["input"][1:] == written
+    assert sorted(loss.path for loss in losses) == sorted(f"messages[1]{path}" for path in lost)
+
+
+def test_reasoning_is_asked_of_those_who_reason():
+    def asked_of(model: str, **fields: Any) -> tuple[Any, list[str]]:
+        body, losses = formatted(ir_request(Message(role="user", parts=[Text(text="Hi")]), reasoning=Reasoning(**fields)), model)
+        return body.get("reasoning"), paths(losses)
+
+    assert asked_of("gpt-5.5", enabled=False, effort="low") == ({"effort": "none"}, ["reasoning.effort;dropped"])
+    assert asked_of("gpt-5.5", visible=True) == ({"summary": "auto"}, [])
+    assert asked_of("gpt-5.5", visible=False) == ({"summary": None}, [])
+    assert asked_of("gpt-5.5", budget=90_000) == ({"effort": "high"}, ["reasoning.budget;changed"])
+    assert asked_of("gpt-4o", effort="low") == (None, ["reasoning;dropped"])
+    assert asked_of("gpt-4o", enabled=False) == (None, ["reasoning;dropped"])
+
+
+def test_tools_of_others_and_choices_without_tools_are_reported():
+    user = Message(role="user", parts=[Text(text="Hi")])
+    search = ServerTool(origin="anthropic", kind="web_search", config={"type": "web_search"})
+    lone = ir_request(user, tools=[search], tool_choice=ToolChoice(mode="required", parallel=True))
+    body, losses = formatted(lone)
+    assert "tools" not in body and "tool_choice" not in body
+    assert paths(losses) == ["tools[0];dropped", "tool_choice;dropped", "tool_choice.parallel;dropped"]
+    marked = ir_request(user, tools=[Function(name="f", cache=CACHE, extras={"gemini": {"x": 1}})], logprobs=False)
+    assert paths(formatted(marked)[1]) == ["tools[0].cache;dropped", "tools[0].x;dropped", "logprobs;dropped"]
+
+
+def test_what_a_policy_changes_is_what_is_said():
+    request = parse({"model": "m", "input": "Hi", "include": ["message.output_text.logprobs"], "top_logprobs": None})
+    request.logprobs = None
+    assert formatted(request)[0]["include"] == []
+    request.messages.append(Message(role="user", parts=[Text(text="More.")]))
+    assert formatted(request)[0]["input"] == [{"role": "user", "content": "Hi"}, {"role": "user", "content": "More."}]
+    thought = parse({"model": "m", "input": [{"type": "reasoning", "id": "rs_1", "summary": [], "content": []}]})
+    thought.messages[0].parts = [Thinking(text="new", extras=thought.messages[0].parts[0].extras)]
+    assert formatted(thought)[0]["input"][0]["summary"] == [{"type": "summary_text", "text": "new"}]
+
+
+def test_fields_of_others_are_named_when_they_are_lost():
+    inner: list[Text | Media | Opaque] = [Opaque(origin="gemini", data={"a": 1}), Media(kind="video", data="AA==")]
+    request = ir_request(
+        Message(role="system", parts=[Text(text="Be brief.", signature=GOOGLE)], extras={"gemini": {"x": 1}}),
+        Message(role="user", parts=[Opaque(origin="responses", data={"type": "x"}, extras={"gemini": {"y": 1}})]),
+        Message(
+            role="tool",
+            parts=[ToolResult(id="c", parts=inner)],
+        ),
+        top_p=0.5,
+        output=Output(mode="schema", schema=CLOSED, extras={"gemini": {"z": 1}}),
+    )
+    body, losses = formatted(request)
+    assert body["instructions"] == "Be brief."
+    assert paths(losses) == [
+        "messages[0].parts[0].signature;dropped",
+        "messages[0].x;dropped",
+        "messages[1].parts[0].y;dropped",
+        "messages[2].parts[0].parts[0];dropped",
+        "messages[2].parts[0].parts[1];dropped",
+        "top_p;dropped",
+        "output.z;dropped",
+    ]

@@ -272,6 +272,40 @@ def test_what_is_no_answer_is_refused(body: Json):
         responses.parse_response(copy.deepcopy(body))
 
 
+def test_what_is_new_in_an_answer_is_kept():
+    born = copy.deepcopy(RESPONSE)
+    born["created_at"] = 1790000000.0
+    born["usage"] |= {"input_tokens_details": {**USAGE["input_tokens_details"], "born": 1}, "born": 2}
+    born["usage"]["output_tokens_details"] = {"reasoning_tokens": 20, "born": 3}
+    token = {"token": "a", "bytes": [97], "logprob": -0.5, "top_logprobs": []}
+    text = {"type": "output_text", "text": "a", "annotations": [{**URL, "born": 4}], "logprobs": [token], "born": 5}
+    born["output"] = [{**OUTPUT[2], "content": [text, text]}]
+    response = responses.parse_response(copy.deepcopy(born))
+    assert [token.token for token in response.choices[0].logprobs] == ["a", "a"]
+    assert told(response) == (born, [])
+    chat = Losses()
+    openai.format_response(response, asked(), chat)
+    assert {"response.usage.born;dropped", "response.usage.input_tokens_details.born;dropped"} <= set(paths(chat))
+
+
+def test_what_only_others_answer_is_reported():
+    cited = Citation(url="https://e.example", extras={"openai": {"x": 1}})
+    response = answer(Text(text="a", citations=[cited, Citation(title="t")]), Text(signature=GOOGLE))
+    response.usage = Usage(input=1, extras={"gemini": {"x": 1}})
+    response.choices[0].extras = {"openai": {"x": 1}}
+    response.choices[0].finish = Finish(reason="stop", stop="END", extras={"gemini": {"x": 1}})
+    body, losses = told(response)
+    assert unseal(body["output"][1]["encrypted_content"]) == Text(signature=GOOGLE)
+    assert sorted(paths(losses)) == [
+        "response.choices[0].finish.stop;dropped",
+        "response.choices[0].finish.x;dropped",
+        "response.choices[0].parts[0].citations[0].x;dropped",
+        "response.choices[0].parts[0].citations[1];dropped",
+        "response.choices[0].x;dropped",
+        "response.usage.x;dropped",
+    ]
+
+
 def test_a_failed_response_is_a_failure():
     error = {"code": "rate_limit_exceeded", "message": "Slow down."}
     with pytest.raises(ProviderFailure) as caught:

@@ -19,8 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     from interlingua.config import find
 
     config = find(arguments.config, os.environ)
-    lines = "\n".join(config.found[len(config.backends) + 1 :])
-    write(f"{config.source} is good.\n\n{_backends(config)}\n\n{_routes(config)}\n" + (f"\n{lines}\n" if lines else ""))
+    write(f"{config.source} is good.\n\n{_backends(config)}\n\n{_routes(config)}\n")
     return 0
 
 
@@ -35,7 +34,7 @@ def _backends(config: Config) -> str:
 
 def _key(backend: Backend) -> str:
     if not backend.keys:
-        return "no"
+        return "token" if backend.access_token else "chain" if backend.host.credential in ("google", "aws") else "no"
     return "yes" if len(backend.keys) == 1 else f"yes, {len(backend.keys)}"
 
 

@@ -84,7 +84,8 @@ def _losses(asked: _Asked, model: str, backend: Backend) -> list[tuple[str, str]
     """What the request would lose at the backend."""
     losses = Losses()
     try:
-        protocol(backend.protocol).format_request(asked.request, target(model, backend.host.quirks), losses)
+        host = backend.host.serving(model)
+        protocol(host.protocol).format_request(asked.request, target(model, host.quirks), losses)
     except GatewayError as error:
         return [("refused", str(error))]
     lines = told_losses(losses, lambda path: asked.source.field_path(path, asked.request))

@@ -1,5 +1,6 @@
 """What no single value can tell: settings that contradict each other, names that lead nowhere, and what this version lacks."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
@@ -17,7 +18,6 @@ from interlingua.errors import ConfigError
 # Settings that are read and then refused, because what they ask for is not in this version: the key path (`*` is any name)
 # and the values refused; None: any but the default.
 NOT_YET: Final[dict[str, tuple[str, ...] | None]] = {
-    "auth.aws_keys": None,
     "routing.strategy": None,
     "routing.attempts": None,
     "routing.retry_on": None,
@@ -28,7 +28,7 @@ NOT_YET: Final[dict[str, tuple[str, ...] | None]] = {
     "routing.fallbacks": None,
     "log.requests": None,
     "log.sample": None,
-    "backends.*.protocol": ("azure", "vertex", "bedrock", "gemini-cli"),
+    "backends.*.protocol": ("gemini-cli",),
     "backends.*.api_key_envs": None,
     "backends.*.api_keys_file": None,
     "backends.*.weight": None,
@@ -40,11 +40,12 @@ _ONLY: Final[dict[str, tuple[str, ...]]] = {
     "api_version": ("azure",),
     "project": ("vertex",),
     "location": ("vertex",),
-    "access_token_env": ("vertex",),
+    "access_token_env": ("azure", "vertex"),
     "aws_region": ("bedrock",),
 }
-_NEEDED: Final[dict[str, tuple[str, ...]]] = {"azure": ("url",), "vertex": ("project", "location")}
-_KEY_SOURCES: Final = ("api_key_env", "api_key_envs", "api_keys_file")
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {"azure": ("url",), "newapi": ("url",), "vertex": ("project", "location")}
+_KEY_SOURCES: Final = ("api_key_env", "api_key_envs", "api_keys_file", "access_token_env")
+_LOCATION: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def check_settings(document: Document, settings: Settings) -> None:
@@ -58,11 +59,6 @@ def check_settings(document: Document, settings: Settings) -> None:
     problems.settle()
     if not settings.backends:
         raise ConfigError(f'{document.name}: has no backends; add one, for example [backends.mock] with protocol = "mock".')
-
-
-def available(protocol: str) -> bool:
-    """Whether this version has the protocol."""
-    return protocol not in (NOT_YET.get("backends.*.protocol") or ())
 
 
 def _check_absent(settings: Settings, problems: Problems) -> None:
@@ -146,6 +142,8 @@ def _check_backend(name: str, backend: BackendSettings, problems: Problems) -> N
     for setting in _NEEDED.get(backend.protocol, ()):
         if getattr(backend, setting) is None:
             problems.add(path, f"needs the setting `{setting}`, as its protocol is {backend.protocol}")
+    if backend.location is not None and not _LOCATION.fullmatch(backend.location):
+        problems.add((*path, "location"), "must be a region such as us-central1, or global")
     sources = [source for source in _KEY_SOURCES if getattr(backend, source)]
     if len(sources) > 1:
         problems.add((*path, sources[1]), f"and {sources[0]} exclude each other: keep one")

@@ -1,17 +1,15 @@
 """A configuration from what the environment holds: the providers' own variables, as their SDKs read them.
 
 openai: OPENAI_API_KEY, OPENAI_BASE_URL; anthropic: ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL; google-genai: GEMINI_API_KEY,
-GOOGLE_API_KEY, GOOGLE_GEMINI_BASE_URL; AzureOpenAI: AZURE_OPENAI_API_KEY, AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION;
-AWS's default chain.
+GOOGLE_API_KEY, GOOGLE_GEMINI_BASE_URL; AzureOpenAI: AZURE_OPENAI_AD_TOKEN, AZURE_OPENAI_API_KEY, AZURE_OPENAI_ENDPOINT,
+OPENAI_API_VERSION; AWS's default chain.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from interlingua.config.checks import available
 from interlingua.config.document import Document
 from interlingua.config.lines import Path
 from interlingua.config.resolve import build
@@ -56,19 +54,17 @@ def from_environment(env: Mapping[str, str], overrides: Overrides | None = None)
     names: dict[Path, str] = {}
     for provider in _PROVIDERS:
         _add(provider, env, backends, names)
-    unused: list[str] = []
-    for name, found, backend in (_azure(env), _bedrock(env)):
-        if found and available(name):
-            backends[name] = backend
-        elif found:
-            unused.append(f"not used: {found}; protocol {name} is not available in this version")
+    for backend in (_azure(env), _bedrock(env)):
+        if backend is not None:
+            backends[backend["protocol"]] = backend
+    names["backends", "azure", "url"] = "AZURE_OPENAI_ENDPOINT"
     if not backends:
         raise ConfigError(NOTHING)
     data: dict[str, Any] = {"backends": backends}
-    if "//api.openai.com" not in backends.get("openai", {}).get("url", "//api.openai.com"):
-        data["routing"] = {"default_backend": "openai"}  # a server of one's own: its models have any names
-    config = build(Document(SOURCE, data, names=names), env, overrides or Overrides())
-    return replace(config, found=(*config.found, *unused))
+    own_server = "//api.openai.com" not in backends.get("openai", {}).get("url", "//api.openai.com")
+    if own_server or "azure" in backends:  # models and deployments of one's own have any names
+        data["routing"] = {"default_backend": "openai" if own_server else "azure"}
+    return build(Document(SOURCE, data, names=names), env, overrides or Overrides())
 
 
 def _add(provider: _Provider, env: Mapping[str, str], backends: dict[str, dict[str, Any]], names: dict[Path, str]) -> None:
@@ -88,24 +84,21 @@ def _add(provider: _Provider, env: Mapping[str, str], backends: dict[str, dict[s
     names["backends", provider.name, "url"] = provider.url
 
 
-def _azure(env: Mapping[str, str]) -> tuple[str, str | None, dict[str, Any]]:
-    """(protocol, what was found, backend)"""
-    found = env.get("AZURE_OPENAI_API_KEY") and env.get("AZURE_OPENAI_ENDPOINT")
-    backend: dict[str, Any] = {
-        "protocol": "azure",
-        "url": env.get("AZURE_OPENAI_ENDPOINT"),
-        "api_key_env": "AZURE_OPENAI_API_KEY",
-    }
-    if env.get("OPENAI_API_VERSION"):
-        backend["api_version"] = env["OPENAI_API_VERSION"]
-    return "azure", "AZURE_OPENAI_API_KEY" if found else None, backend
+def _azure(env: Mapping[str, str]) -> dict[str, Any] | None:
+    sources = {"AZURE_OPENAI_AD_TOKEN": "access_token_env", "AZURE_OPENAI_API_KEY": "api_key_env"}
+    found = next((name for name in sources if env.get(name)), None)
+    if found is None or not env.get("AZURE_OPENAI_ENDPOINT"):
+        return None
+    backend: dict[str, Any] = {"protocol": "azure", "url": env["AZURE_OPENAI_ENDPOINT"], sources[found]: found}
+    if version := env.get("OPENAI_API_VERSION"):
+        backend["api_version"] = version
+    return backend
 
 
-def _bedrock(env: Mapping[str, str]) -> tuple[str, str | None, dict[str, Any]]:
-    """(protocol, what was found, backend)"""
-    found = next((name for name in _AWS if env.get(name)), None)
+def _bedrock(env: Mapping[str, str]) -> dict[str, Any] | None:
+    if not any(env.get(name) for name in _AWS):
+        return None
     backend: dict[str, Any] = {"protocol": "bedrock", "model_mapping": {model: "*" for model in _AWS_MODELS}}
-    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
-    if region:
+    if region := env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION"):
         backend["aws_region"] = region
-    return "bedrock", found, backend
+    return backend

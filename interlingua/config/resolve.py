@@ -12,7 +12,7 @@ from interlingua.config.lines import Path
 from interlingua.config.reader import read_settings
 from interlingua.config.settings import Backend, BackendSettings, ClientKey, Config, Overrides, Settings
 from interlingua.config.values import Secret, address, key_text
-from interlingua.hosts import HOSTS
+from interlingua.hosts import HOSTS, Host
 
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0", "::"})
 
@@ -66,18 +66,34 @@ class _Resolver:
         self._problems = problems
 
     def backend(self, name: str, settings: BackendSettings) -> Backend:
-        host = HOSTS[settings.protocol]
+        host = HOSTS[settings.protocol].placed(
+            api_version=settings.api_version,
+            project=settings.project,
+            location=settings.location,
+            region=settings.aws_region or "us-east-1",
+        )
         base, path = address(settings.url or host.url)
+        where: Path = ("backends", name)
+        token = settings.access_token_env
+        own = None if token else self._own_key(host, settings)
         return Backend(
             name=name,
             host=host,
             base=base,
             prefix=path or host.prefix,
-            keys=self._keys(("backends", name), settings),
+            keys=(self._secret(own, where),) if own else self._keys(where, settings),
+            key_env=settings.api_key_env or own,
+            access_token=self._secret(token, (*where, "access_token_env")) if token else None,
             priority=settings.priority,
             model_mapping=settings.model_mapping,
             settings=settings,
         )
+
+    def _own_key(self, host: Host, settings: BackendSettings) -> str | None:
+        """The provider's own variable, where nothing else is said. It is for the provider's own address alone."""
+        if settings.api_key_env or settings.api_key_envs or settings.api_keys_file or (settings.url and host.url):
+            return None
+        return next((name for name in host.keys if self._env.get(name)), None)
 
     def client_keys(self, settings: Settings) -> tuple[tuple[ClientKey, ...], tuple[ClientKey, ...]]:
         """The clients' own keys and AWS keys; none where nobody is asked for them."""
@@ -136,8 +152,14 @@ class _Resolver:
 
 def _told(backend: Backend) -> str:
     count = len(backend.keys)
-    key = backend.settings.api_key_env or (f"{count} keys" if count else None)
-    return f"backend {backend.name}: {backend.settings.protocol} at {backend.url}, " + (f"key from {key}" if key else "no key")
+    if token := backend.settings.access_token_env:
+        key = f"token from {token}"
+    elif backend.key_env or count:
+        key = f"key from {backend.key_env or f'{count} keys'}"
+    else:
+        chains = {"google": "credentials of Google's standard chain", "aws": "credentials of AWS's standard chain"}
+        key = chains.get(backend.host.credential, "no key")
+    return f"backend {backend.name}: {backend.settings.protocol} at {backend.url}, {key}"
 
 
 def _check_loop(config: Config, problems: Problems) -> None:

@@ -25,7 +25,28 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Step = Literal["model_mapping", "capability", "fallback"]
 RetryOn = Literal["429", "5xx", "timeout", "connect", "context_window", "content_filter"]
 Capability = Literal["text", "streaming", "tools", "vision", "documents", "audio", "thinking", "json_schema", "embeddings"]
-Kind = Literal["openai", "responses", "azure", "anthropic", "gemini", "vertex", "bedrock", "gemini-cli", "mock"]
+Kind = Literal[
+    "openai",
+    "responses",
+    "azure",
+    "anthropic",
+    "gemini",
+    "vertex",
+    "bedrock",
+    "gemini-cli",
+    "mock",
+    "vllm",
+    "ollama",
+    "llamacpp",
+    "groq",
+    "mistral",
+    "deepseek",
+    "xai",
+    "openrouter",
+    "together",
+    "fireworks",
+    "newapi",
+]
 
 
 class Server(Struct, frozen=True, kw_only=True):
@@ -129,13 +150,16 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class Backend(Struct, frozen=True, kw_only=True):
-    """A backend ready for use. `keys` is its pool of credentials, empty where none is needed; lower `priority` comes first."""
+    """A backend ready for use. `keys` is its pool of credentials, empty where none is needed, and `key_env` the variable that
+    a single one came from; lower `priority` comes first."""
 
     name: str
     host: Host
     base: Base
     prefix: str
     keys: tuple[Secret, ...] = ()
+    key_env: str | None = None
+    access_token: Secret | None = None
     priority: int = 10
     model_mapping: dict[str, str] = {}
     settings: BackendSettings

@@ -2,10 +2,11 @@
 
 from typing import Final, cast
 
-from interlingua.protocols import Protocol, anthropic, gemini, openai, responses
+from interlingua.protocols import Protocol, anthropic, bedrock, gemini, openai, responses
 
 PROTOCOLS: Final[dict[str, Protocol]] = {
     "anthropic": cast(Protocol, anthropic),
+    "bedrock": cast(Protocol, bedrock),
     "gemini": cast(Protocol, gemini),
     "openai": cast(Protocol, openai),
     "responses": cast(Protocol, responses),

@@ -22,9 +22,8 @@ structure = chat.structure
 
 
 def check(body: Json, history: list[Json], kept: set[str], options: Options) -> None:
-    """Every rule. `history`: the items of earlier responses; `kept`: the ids of items that are still known."""
+    """Every rule but `whole`. `history`: the items of earlier responses; `kept`: the ids of items that are still known."""
     said = items(body)
-    whole(body, said)
     chat.model_known(body.get("model") or "mock", options)
     tools: list[Json] = body.get("tools") or []
     conversation(said, history)
@@ -43,7 +42,9 @@ def items(body: Json) -> list[Json]:
     return [{"role": "user", "content": said}] if isinstance(said, str) else a_list(said)
 
 
-def whole(body: Json, said: list[Json]) -> None:
+def whole(body: Json) -> None:
+    """What a request must have, and what may not stand together."""
+    said = items(body)
     if "model" not in body and not body.get("prompt"):
         raise bad("Missing required parameter: 'model'.", "model", "missing_required_parameter")
     if not said and not (body.get("prompt") or body.get("previous_response_id") or body.get("conversation")):

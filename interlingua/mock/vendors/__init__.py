@@ -10,7 +10,7 @@ from msgspec import Struct
 from interlingua.mock.wire import Call, Options, Refusal, Reply, Stream
 
 # A path may be several vendors' own: the first that claims the call has it, and the last claims what is left.
-NAMES: Final = ("bedrock", "gemini", "anthropic", "responses", "openai")
+NAMES: Final = ("bedrock", "azure", "vertex", "gemini", "anthropic", "responses", "openai")
 
 
 class Vendor(Struct, frozen=True):

@@ -72,6 +72,7 @@ def create(call: Call, options: Options) -> Reply | Stream:
     fault = violation("responses", body)
     if fault and not (options.unknown_fields and fault.kind == "unknown"):
         raise rules.structure(fault)
+    rules.whole(body)
     history = earlier(body.get("previous_response_id"))
     rules.check(body, history, {item["id"] for kept in KEPT.values() for item in kept.body["output"]}, options)
     ask = read(body, call, history)

@@ -53,6 +53,7 @@ _WORDS: Final = {
     "permission": "AccessDeniedException",
     "billing": "AccessDeniedException",
     "not_found": "ResourceNotFoundException",
+    "method_not_allowed": "UnknownOperationException",
     "conflict": "ConflictException",
     "rate_limit": "ThrottlingException",
     "timeout": "ModelTimeoutException",

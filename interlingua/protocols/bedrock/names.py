@@ -30,7 +30,16 @@ _FIELDS: Final = {
 _MESSAGE: Final = re.compile(r"messages\[(\d+)\](?:\.parts\[(\d+)\])?(.*)", re.S)
 _TOOL: Final = re.compile(r"tools\[(\d+)\](?:\.(\w+))?(.*)", re.S)
 _TOOL_FIELDS: Final = {"schema": "inputSchema.json"}
-_SPOKEN: Final = (".toolUse.", ".toolResult.", ".reasoningContent.", ".image.", ".document.", ".video.", ".audio.", ".guardContent")
+_SPOKEN: Final = (
+    ".toolUse.",
+    ".toolResult.",
+    ".reasoningContent.",
+    ".image.",
+    ".document.",
+    ".video.",
+    ".audio.",
+    ".guardContent",
+)
 _INSIDE: Final = re.compile(r"\.parts\[(\d+)\](.*)", re.S)
 
 

@@ -97,6 +97,10 @@ def format_reasoning(
     if reasoning.extras:
         foreign(reasoning, NAME, "reasoning", lose)
     spelled = note(reasoning, NAME, "~thinks") if note(request, NAME, "~own") else None
+    if kin.thinks != "claude" and reasoning.enabled is None and reasoning.effort is None and reasoning.budget is None:
+        if reasoning.visible is not None:
+            lose("reasoning.visible", "dropped", "no reasoning is asked for")
+        return False
     match kin.thinks or (spelled if target.facts.family != "claude" else "claude"):
         case "claude":
             return _tell_claude(reasoning, request, target, turns, out, lose)

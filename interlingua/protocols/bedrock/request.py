@@ -149,7 +149,8 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
     turns = Turns(request, target, marks, lose)
     turns.write()
     out: Json = {}
-    if (messages := turns.messages()) or not own:
+    idle: Json = note(request, NAME, "~idle") or {}
+    if (messages := turns.messages()) or not own or "messages" in idle:
         out["messages"] = messages
     if turns.system:
         out["system"] = turns.system
@@ -168,7 +169,6 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
     if request.extras:
         foreign(request, NAME, "", lose)
         give_back(out, request, _ROOTS)
-        idle: Json = note(request, NAME, "~idle") or {}
         for key, value in idle.items():
             out.setdefault(key, value)
     return out

@@ -277,7 +277,7 @@ class Parser:
     def _words(self, place: int, kind: type[Text] | type[Thinking], words: str, events: list[AnyEvent]) -> int:
         block = self._blocks.get(place)
         if block is None or block.index is None or not isinstance(block.part, kind):
-            if block is not None and (block.part is not None or block.start is not None or block.pieces):
+            if block is not None and (block.part or block.start or block.pieces or (block.signature and kind is Text)):
                 self._block_stop(place, events)
                 block = None
             block = self._blocks[place] = block or _Block()
@@ -299,7 +299,8 @@ class Parser:
             if words:
                 self._words(place, Thinking, words, events)
         elif type(signature := said.get("signature")) is str:
-            if block is None or block.start is not None or not (block.part is None or isinstance(block.part, Thinking)):
+            fits = block is not None and (block.part is None or isinstance(block.part, Thinking))
+            if block is None or not fits or block.start is not None or block.pieces:
                 self._block_stop(place, events)
                 block = self._blocks[place] = _Block()
             block.signature.append(signature)  # a signature, or a seal of ours, may come in pieces

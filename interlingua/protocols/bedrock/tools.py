@@ -86,6 +86,8 @@ def format_tool_config(request: Request, target: Target, kin: Family, turns: Tur
     choice = request.tool_choice
     if request.tools and choice is not None and choice.mode == "none" and not turns.used:
         lose("tools", "dropped", "none may be called, and Bedrock has no such choice")
+        if choice.parallel is not None:
+            lose("tool_choice.parallel", "dropped", "there are no tools to call")
         return
     tools = _format_tools(request, target, kin, own, marks, lose)
     if not tools and turns.used and not own:

@@ -274,7 +274,7 @@ class Turns:
         self._lose(path, "dropped", why)
 
     def _text(self, part: Text, path: str) -> Json | None:
-        if not self._own and (not part.text or part.text.isspace()):
+        if (not part.text or part.text.isspace()) and (not self._own or part.signature is not None):
             if part.text or part.cache or part.signature or part.citations or part.extras:
                 self._drop(path, "Bedrock refuses blank text")
             return None

@@ -7,7 +7,9 @@ a seal, in which a foreign signature or a whole part travels through clients tha
 import binascii
 import re
 from base64 import urlsafe_b64decode
+from mimetypes import guess_type
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import structs
@@ -47,6 +49,7 @@ _DATA: Final[frozenset[str]] = frozenset(
 _TEXT: Final = frozenset({"text"})
 _STORED: Final = re.compile(r"gs://|https://[\w.-]*generativelanguage\.googleapis\.com/.*files/|files/", re.S)
 _FETCHED: Final = re.compile(r"https?://((www|m)\.)?(youtube\.com|youtu\.be)/", re.S)
+_COMMON: Final = {"image": "image/jpeg", "audio": "audio/mpeg", "video": "video/mp4", "document": "application/pdf"}
 
 # Reading
 
@@ -235,8 +238,8 @@ def format_media(part: Media, path: str, lose: Lose, fetches: bool = False) -> J
             inner["mimeType"] = part.mime or _mime(part, path, lose)
     else:
         kind, inner = "fileData", {"fileUri": part.file or part.url}
-        if part.mime is not None:
-            inner["mimeType"] = part.mime
+        if part.mime is not None or fetches:
+            inner["mimeType"] = part.mime or _guessed(part, path, lose)
     if part.name is not None:
         inner["displayName"] = part.name
     return {kind: inner}
@@ -255,6 +258,13 @@ def _mime(part: Media, path: str, lose: Lose) -> str:
         return "text/plain"
     guess = type_of(None, part.data) if part.kind != "audio" else audio_of(part.data)
     lose(f"{path}.mime", "added", f"Gemini wants a media type; taken for {guess}")
+    return guess
+
+
+def _guessed(part: Media, path: str, lose: Lose) -> str:
+    """For a host that wants a media type of what it fetches: what the file's name shows, else the commonest."""
+    guess = guess_type(urlsplit(part.url or "").path)[0] or _COMMON[part.kind]
+    lose(f"{path}.mime", "added", f"the host wants a media type; taken for {guess}")
     return guess
 
 

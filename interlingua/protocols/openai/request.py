@@ -25,6 +25,7 @@ from interlingua.ir import (
     ToolResult,
 )
 from interlingua.protocols import Lose, Target, wire
+from interlingua.protocols.openai import dialect
 from interlingua.protocols.openai.names import NAME
 from interlingua.protocols.openai.parts import (
     cache_mark,
@@ -281,6 +282,8 @@ def _assistant(d: Json, content: Any, path: str) -> list[AnyPart]:
 
 
 def format_request(request: Request, target: Target, lose: Lose) -> Json:
+    if target.quirks:
+        request = dialect.narrowed(request, target, lose)
     messages: list[Json] = []
     for i, message in enumerate(request.messages):
         _format_message(message, i, target, messages, lose)
@@ -305,6 +308,8 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
     if request.extras:
         foreign(request, NAME, "", lose)
         merge(out, request, NAME)
+    if target.quirks:
+        dialect.put(out, target, lose)
     return out
 
 

@@ -120,6 +120,7 @@ class Parser:
         self._started = False
         self._done = False
         self._base: Json = {}
+        self._early: Json = {}  # what Azure's first chunk says of the prompt, before there is an answer with an id
         self._choices: dict[int, _Open] = {}
         self._usage: Usage | None = None
         self._uncommon = 0
@@ -188,6 +189,9 @@ class Parser:
             self._usage = parse_usage(usage)
         events: list[AnyEvent] = []
         rest = {key: value for key, value in chunk.items() if key not in _CHUNK and value is not None}
+        if not self._started and not chunk.get("id") and chunk.get("choices") == []:
+            self._early = rest
+            return []
         if not self._started:
             self._started = True
             self._base = {key: value for key, value in rest.items() if key != "obfuscation"}
@@ -195,6 +199,8 @@ class Parser:
             start = Start(id=id_, model=model, created=as_count(chunk.get("created")) or 0)
             keep(start, NAME, self._base)
             events.append(start)
+            if self._early:
+                events.append(OpaqueEvent(origin=NAME, data=self._early))
             self._tier = rest.get("service_tier"), rest.get("system_fingerprint")
         for item in as_array(chunk.get("choices")):
             self._choice(obj(item, "choices"), events)

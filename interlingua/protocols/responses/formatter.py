@@ -50,6 +50,8 @@ from interlingua.protocols.responses.tools import Spelling, spellings
 from interlingua.protocols.wire import as_obj, as_text, encode_json, foreign, note
 
 _ENDS: Final = {"incomplete": "response.incomplete", "failed": "response.failed"}
+_WORDS: Final = "response.output_text.delta"
+_ARGUMENTS: Final = "response.function_call_arguments.delta"
 _DELTA: Final = b'{"type":"response.output_text.delta","item_id":%b,"output_index":%d,"content_index":%d,"logprobs":[],"delta":'
 
 
@@ -73,6 +75,7 @@ class _Shown:
         "head",
         "id",
         "index",
+        "kind",
         "logprobs",
         "message",
         "part",
@@ -89,6 +92,7 @@ class _Shown:
         self.message: _Message | None = None
         self.content = 0  # place in its message's content
         self.head = b""  # of its common delta, encoded once
+        self.kind = _WORDS  # the name of that event
         self.words: list[str] = []
         self.sections: list[list[str]] = []  # of reasoning
         self.annotations: list[Json] = []
@@ -119,15 +123,14 @@ class Formatter:
     def feed(self, events: list[AnyEvent]) -> list[Out]:
         out: list[Out] = []
         for event in events:
-            if type(event) is PartDelta and event.choice == 0:
-                shown = self._shown.get(event.index)
-                if shown is not None and shown.head and not (event.logprobs or event.citation or event.signature):
-                    shown.words.append(event.text)
-                    out.append(self._spliced("response.output_text.delta", shown.head, encode_json(event.text)))
-                elif shown is not None:
-                    self._delta(event, shown, out)
-            else:
+            shown = self._shown.get(event.index) if type(event) is PartDelta and event.choice == 0 else None
+            if shown is None or type(event) is not PartDelta or event.logprobs or event.citation or event.signature:
                 self._event(event, out)
+            elif shown.head:  # the common delta
+                shown.words.append(event.text)
+                out.append(self._spliced(shown.kind, shown.head, encode_json(event.text)))
+            else:
+                self._delta(event, shown, out)
         return out
 
     def _event(self, event: AnyEvent, out: list[Out]) -> None:
@@ -144,6 +147,9 @@ class Formatter:
                 if event.choice not in self._others:
                     self._others.add(event.choice)
                     self._lose(f"response.choices[{event.choice}]", "dropped", "a response answers once")
+            case PartDelta():
+                if (shown := self._shown.get(event.index)) is not None:
+                    self._delta(event, shown, out)
             case PartStart():
                 self._start_part(event, out)
             case PartEnd():
@@ -153,8 +159,6 @@ class Formatter:
                 self._finish(event, out)
             case OpaqueEvent():
                 self._opaque_event(event, out)
-            case PartDelta():
-                pass
 
     # Events
 
@@ -181,8 +185,8 @@ class Formatter:
         self._echo = format_extras(event.extras, self._asked, self._lose)
         self._usage = event.usage
         status: Json = {"status": "in_progress", "error": None, "incomplete_details": None}
-        if self._echo.get("completed_at") is not None:
-            self._echo["completed_at"] = None
+        if "completed_at" in self._echo:
+            status["completed_at"] = None
         whole = encode_json({**self._head, **self._echo, **status, "output": [], "usage": None})
         for kind in ("response.created", "response.in_progress"):
             out.append(self._spliced(kind, b'{"type":"%b","response":' % kind.encode(), whole))
@@ -310,7 +314,7 @@ class Formatter:
                 if event.text:
                     shown.words.append(event.text)
                     if shown.head:
-                        out.append(self._spliced("response.function_call_arguments.delta", shown.head, encode_json(event.text)))
+                        out.append(self._spliced(shown.kind, shown.head, encode_json(event.text)))
             case _:
                 shown.words.append(event.text)
 
@@ -479,9 +483,11 @@ class Formatter:
         item = answer_call(call, self._known, self._id, index)
         shown.id = item["id"]
         item["input" if item["type"] == "custom_tool_call" else "arguments"] = ""
-        if item["type"] == "function_call":
+        if "status" in item:
             item["status"] = "in_progress"
-            head: Json = {"type": "response.function_call_arguments.delta", "item_id": shown.id, "output_index": index}
+        if item["type"] == "function_call":
+            shown.kind = _ARGUMENTS
+            head: Json = {"type": _ARGUMENTS, "item_id": shown.id, "output_index": index}
             shown.head = encode_json(head)[:-1] + b',"delta":'
         self._emit(out, "response.output_item.added", output_index=index, item=item)
 

@@ -5,7 +5,7 @@ so a service tier or a cache key set by a client of one reaches a backend of the
 """
 
 import re
-from typing import Final
+from typing import Final, TypeGuard
 
 from interlingua.ir import AnyPart, Media, Message, Opaque, Request, Text, ToolResult
 from interlingua.protocols.wire import note, rename
@@ -106,7 +106,7 @@ def _message_path(i: int, part: str | None, rest: str, request: Request) -> str:
     return head + rename(rest, _CARRIED) if rest else head
 
 
-def is_content(part: AnyPart) -> bool:
+def is_content(part: AnyPart) -> TypeGuard[Text | Media | Opaque]:
     """Whether a part stands in a message's content, not as an item of its own."""
     return isinstance(part, Text | Media) or isinstance(part, Opaque) and bool(note(part, NAME, "~part"))
 

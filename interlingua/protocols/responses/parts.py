@@ -187,7 +187,7 @@ def parse_annotation(d: Json, path: str) -> Citation:
 # Writing
 
 
-def format_part(part: AnyPart, usual: str, spot: Spot) -> Json | None:
+def format_part(part: Text | Media | Opaque, usual: str, spot: Spot) -> Json | None:
     """One content part; None where the Responses API has no such thing (reported)."""
     match part:
         case Text():
@@ -201,9 +201,6 @@ def format_part(part: AnyPart, usual: str, spot: Spot) -> Json | None:
             out = dict(part.data)
         case Opaque():
             spot.drop(f"only {part.origin} knows this block")
-            return None
-        case _:
-            spot.drop("the Responses API has no such content")
             return None
     if part.cache is not None:
         if usual == "output_text":

@@ -391,6 +391,8 @@ class Parser:
         call = take_call({**data, "input": None, "arguments": None}, "item")
         call.arguments = ""
         mine: Json = {"~item": {"id": data["id"]}} if "id" in data else {}
+        if item.custom and "id" in data and "status" in data:
+            mine["~item"]["status"] = "completed"
         known = ("id", "type", "status", "call_id", "name", "namespace", "input", "arguments")
         keep(call, NAME, mine | {key: value for key, value in data.items() if key not in known})
         self._called = True
