@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields, replace
 
-from interlingua.config import NOT_YET, Backend, Base, Config, Overrides, Secret, checks, find, from_environment, load, reload
+from interlingua.config import NOT_YET, Backend, Base, Overrides, Secret, checks, find, from_environment, load, reload
 from interlingua.config.document import Document, Problems, read_document
 from interlingua.config.reader import _Reader, read_settings
 from interlingua.config.resolve import build
@@ -662,7 +662,7 @@ def test_all_providers_of_the_environment():
         "backend anthropic: anthropic at https://api.anthropic.com/v1, key from ANTHROPIC_API_KEY",
         "backend gemini: gemini at https://generativelanguage.googleapis.com/v1beta, key from GOOGLE_API_KEY",
         "backend azure: azure at https://r.openai.azure.com/openai/v1, key from AZURE_OPENAI_API_KEY",
-        "backend bedrock: bedrock at https://bedrock-runtime.us-east-1.amazonaws.com, no key",
+        "backend bedrock: bedrock at https://bedrock-runtime.us-east-1.amazonaws.com, credentials of AWS's standard chain",
     )
     assert from_environment({**env, "GEMINI_API_KEY": "first"}).backends["gemini"].keys == (Secret("first"),)
     entra = from_environment({**env, "AZURE_OPENAI_AD_TOKEN": "t"}).backends["azure"]

@@ -287,6 +287,7 @@ def test_what_an_answer_cannot_say() -> None:
         f"{path}.parts[0].refusal",
         f"{path}.parts[0].y",
         f"{path}.parts[1]",
+        f"{path}.parts[2].mime",
         f"{path}.parts[2].z",
         f"{path}.parts[3]",
         f"{path}.finish.stop",

@@ -275,6 +275,8 @@ def _cited(value: Any, path: str) -> AnyPart | None:
     cited = array(d.get("citations", []), f"{path}.citations")
     part.citations = [parse_citation(item, f"{path}.citations[{i}]") for i, item in enumerate(cited)]
     note_down(part, NAME, "~cited", [len(piece["text"]) for piece in pieces] if len(pieces) != 1 else True)
+    if "citations" not in d:
+        note_down(part, NAME, "~uncited")
     return part
 
 
@@ -328,7 +330,10 @@ def cited_block(part: Text, citations: list[Json]) -> Json:
     if note(part, NAME, "~cited") is not True and sum(lengths) == len(part.text):
         ends = list(accumulate(lengths))
         pieces = [part.text[end - length : end] for end, length in zip(ends, lengths, strict=True)]
-    return {"citationsContent": {"content": [{"text": piece} for piece in pieces], "citations": citations}}
+    inner: Json = {"content": [{"text": piece} for piece in pieces]}
+    if not note(part, NAME, "~uncited"):
+        inner["citations"] = citations
+    return {"citationsContent": inner}
 
 
 def format_citation(citation: Citation, path: str, lose: Lose) -> Json:

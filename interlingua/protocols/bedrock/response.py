@@ -225,7 +225,7 @@ def answer_block(part: AnyPart, spare: str, path: str, lose: Lose) -> Json | Non
 def _text_block(part: Text, path: str, lose: Lose) -> Json:
     if part.refusal:
         lose(f"{path}.refusal", "changed", "Bedrock says a refusal in plain words")
-    if not part.citations and not note(part, NAME, "~cited"):
+    if not part.citations and note(part, NAME, "~cited") is None:
         return {"text": part.text}
     return cited_block(part, [format_citation(c, f"{path}.citations[{k}]", lose) for k, c in enumerate(part.citations)])
 

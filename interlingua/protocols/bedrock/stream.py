@@ -326,7 +326,7 @@ def _joined(pieces: list[str]) -> str:
     if len(pieces) == 1:
         return pieces[0]
     try:
-        return b64encode(b"".join(b64decode(piece) for piece in pieces)).decode()
+        return b64encode(b"".join(b64decode(piece, validate=True) for piece in pieces)).decode()
     except (Error, ValueError):
         return "".join(pieces)
 

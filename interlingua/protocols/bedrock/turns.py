@@ -282,7 +282,7 @@ class Turns:
             self._lose(f"{path}.refusal", "changed", "Bedrock says a refusal in plain words")
         if (guard := part.extras.get(NAME, {}).get("guardContent")) is not None:
             return {"guardContent": {"text": {"text": part.text, **guard}}}
-        if note(part, NAME, "~cited") and self._own:
+        if note(part, NAME, "~cited") is not None and self._own:
             cited = [format_citation(c, f"{path}.citations[{k}]", self._lose) for k, c in enumerate(part.citations)]
             return cited_block(part, cited)
         if part.citations:
