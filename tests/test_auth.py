@@ -1,5 +1,7 @@
 """Client keys and the native pass-through, over the wire: who is let in, and what goes on to the provider."""
 
+from typing import Any
+
 import anthropic
 import httpx2 as httpx
 import openai
@@ -70,7 +72,8 @@ async def guarded(start: Start, monkeypatch: pytest.MonkeyPatch) -> House:
 
 
 async def test_the_sdks_are_let_in_with_the_key_and_refused_without(guarded: House) -> None:
-    url, say = guarded.url, [{"role": "user", "content": "hi"}]
+    url = guarded.url
+    say: Any = [{"role": "user", "content": "hi"}]
     for key, good in (("client-key", True), ("other", False)):
         gpt = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
         claude = anthropic.AsyncAnthropic(base_url=url, api_key=key, max_retries=0)

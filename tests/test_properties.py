@@ -78,7 +78,8 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             if isinstance(inner, list | msgspec.Struct) and not isinstance(inner, Signature | Cache):
                 yield from leaves(inner, where)
             elif field.name == "extras":
-                for origin, values in dict[str, Any](inner).items():
+                extras: Any = inner
+                for origin, values in extras.items():
                     for key in values:
                         yield f"{path}.{key}" if path else key, (origin, key)
             elif field.name not in ("config", "schema", "data"):
