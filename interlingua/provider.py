@@ -22,7 +22,7 @@ from interlingua.losses import Losses
 from interlingua.pipeline import Answer, Call, Events
 from interlingua.protocols import Protocol, StreamParser, Target, target
 from interlingua.protocols.registry import PROTOCOLS
-from interlingua.protocols.wire import decode_json, encode_json
+from interlingua.protocols.wire import as_obj, decode_json, encode_json
 
 MAX_ANSWER: Final = 256 << 20  # bytes of a unary answer
 _MAX_ERROR: Final = 1 << 20
@@ -104,7 +104,7 @@ class Provider:
             if reply.status >= 300:
                 raise ProviderFailure(await _failure(reply, protocol))
             if request.stream and "json" not in reply.headers.get("content-type", ""):
-                decoder = eventstream.Decoder() if protocol.NAME == "bedrock" else sse.Decoder(_MAX_EVENT)
+                decoder = eventstream.Decoder(_MAX_EVENT) if protocol.NAME == "bedrock" else sse.Decoder(_MAX_EVENT)
                 return Answer(events=_events(reply, decoder, protocol.Parser()))
             response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
             return Answer(events=_told(response)) if request.stream else Answer(response)
@@ -154,7 +154,11 @@ def _own(call: Call, protocol: Protocol) -> Mapping[bytes, bytes]:
 
 
 async def _failure(reply: Reply, protocol: Protocol) -> Failure:
-    failure = protocol.parse_error(reply.status if reply.status >= 400 else 502, await reply.read(_MAX_ERROR))
+    body = await reply.read(_MAX_ERROR)
+    word = reply.headers.get("x-amzn-errortype")
+    if word and protocol.NAME == "bedrock":  # AWS names the exception beside the body
+        body = encode_json({**as_obj(_json_or_none(body)), "__type": word.partition(":")[0]})
+    failure = protocol.parse_error(reply.status if reply.status >= 400 else 502, body)
     if failure.retry_after is None:
         failure.retry_after = retry_after(reply.headers)
     return failure
@@ -199,6 +203,13 @@ def _json(body: bytes) -> Json:
     if type(value) is not dict:
         raise UpstreamGarbage("The provider's answer is not a JSON object.")
     return cast(Json, value)
+
+
+def _json_or_none(body: bytes) -> Any:
+    try:
+        return decode_json(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
 
 
 def retry_after(headers: dict[str, str]) -> float | None:

@@ -35,7 +35,7 @@ from interlingua.protocols.registry import PROTOCOLS
 from interlingua.protocols.wire import decode_json, encode_json
 from interlingua.routes import Door, find, protocol_of
 from interlingua.routing import Decision
-from interlingua.sigv4 import verify
+from interlingua.sigv4 import SignatureRefused, verify
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -217,6 +217,8 @@ class Exchange:
             method, path = self.scope["method"], self.scope["raw_path"]
             self.tenant = verify(method, path, query, self.headers, self.raw, core.aws_keys, time.time())
         else:
+            if self.protocol.NAME == "bedrock" and b"authorization" not in self.headers:
+                raise SignatureRefused("MissingAuthenticationTokenException", "Missing Authentication Token")
             self.tenant = core.keys.admit(self.headers, query)
 
     async def _options(self) -> int:
@@ -373,6 +375,8 @@ class Exchange:
         headers: Headers = self.told() if self.call is not None else []
         if failure.retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, round(failure.retry_after))))
+        if self.protocol.NAME == "bedrock":
+            headers.append((b"x-amzn-errortype", str(body.get("__type", "")).encode("latin-1", "replace")))
         if failure.status == 413:
             headers.append((b"connection", b"close"))
         if self.door is not None and failure.status == 405:
@@ -537,7 +541,7 @@ class Wire(NamedTuple):
 
 def _wire(protocol: str, sse_framing: bool) -> Wire:
     if protocol == "bedrock":
-        return Wire(eventstream.encode_all, bytes, b"", b"application/vnd.amazon.eventstream", comments=False)
+        return Wire(eventstream.encode_all, bytes, eventstream.HEARTBEAT, b"application/vnd.amazon.eventstream", comments=False)
     if not sse_framing:
         array = jsonarray.Encoder()
         return Wire(array.encode_all, array.close, b"\n", b"application/json", comments=False)

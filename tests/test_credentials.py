@@ -233,7 +233,7 @@ async def test_what_failed_is_said_without_secrets(error: Exception, words: str)
     token, _ = token_of(Source(errors=[error]))
     with pytest.raises(UpstreamUnreachable, match=words) as caught:
         await token.headers(*REQUEST)
-    assert SECRET not in str(caught.value) and caught.value.__cause__ is None and caught.value.__suppress_context__ is False
+    assert SECRET not in str(caught.value) and caught.value.__cause__ is caught.value.__context__ is None
     assert caught.value.failure.status == 502
 
 

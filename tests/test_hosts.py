@@ -384,6 +384,43 @@ async def test_azures_first_chunk_without_a_choice_is_no_answer(clouds: House):
     assert spoken[0]["role"] == "assistant" and "".join(delta.get("content") or "" for delta in spoken) == "You said: hi"
 
 
+CHAT_BODY: Json = {"model": "gpt-4o", "messages": HI}
+TURN: Json = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+FETCHED: Json = {"contents": [{"role": "user", "parts": [{"fileData": {"fileUri": "https://a.test/x.png"}}]}]}
+CLAUDE: Json = {"anthropic_version": "vertex-2023-10-16", "max_tokens": 9, "messages": HI}
+REFUSED = [
+    ("/openai/deployments/gpt-4o/chat/completions", CHAT_BODY, 404),  # no api-version
+    ("/openai/v1/chat/completions?api-version=2024-10-21", CHAT_BODY, 400),
+    ("/openai/chat/completions?api-version=2024-10-21", CHAT_BODY, 404),
+    ("/openai/deployments/nothing/chat/completions?api-version=2024-10-21", CHAT_BODY, 404),
+    (PLACE + "/google/models/gemini-3-pro:generateContent", FETCHED, 400),
+    (PLACE + "/google/models/gemini-3-pro:countTokens", {"generateContentRequest": {"model": "models/x", **TURN}}, 400),
+    (PLACE + "/google/models/gemini-3-pro:predict", TURN, 404),
+    ("/v1/projects/p/models/gemini-3-pro:generateContent", TURN, 404),
+    (PLACE + "/anthropic/models/claude-haiku-4-5:rawPredict", CLAUDE | {"model": "claude-haiku-4-5"}, 400),
+    (PLACE + "/anthropic/models/claude-haiku-4-5:rawPredict", CLAUDE | {"stream": True}, 400),
+    (PLACE + "/anthropic/models/claude-haiku-4-5:streamRawPredict", CLAUDE, 400),
+    (PLACE + "/anthropic/models/claude-haiku-4-5:rawPredict", CLAUDE | {"anthropic_version": "2023-06-01"}, 400),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "status"), REFUSED)
+async def test_the_fakes_are_strict(clouds: House, path: str, body: Json, status: int):
+    async with httpx2.AsyncClient(base_url=clouds.mock.url, verify=False) as http:
+        reply = await http.post(path, json=body, headers={"authorization": "Bearer any"})
+        assert (reply.status_code, "error" in reply.json()) == (status, True)
+        assert (await http.post(path, json=body)).status_code == 401
+    clouds.refusals = True
+
+
+async def test_vertexs_claude_takes_no_version_header(clouds: House):
+    heads = {"authorization": "Bearer any", "anthropic-version": "2023-06-01"}
+    async with httpx2.AsyncClient(base_url=clouds.mock.url, verify=False, headers=heads) as http:
+        reply = await http.post(PLACE + "/anthropic/models/claude-haiku-4-5:rawPredict", json=CLAUDE)
+    assert reply.status_code == 400 and "in the body" in reply.json()["error"]["message"]
+    clouds.refusals = True
+
+
 # Vertex
 
 
