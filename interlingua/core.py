@@ -35,7 +35,8 @@ class Core:
         self.ready = True
 
     def _speaks_responses(self, call: Call) -> bool:
-        return call.decision is not None and self.providers[call.decision.backend].protocol.NAME == "responses"
+        decision = call.decision
+        return decision is not None and self.providers[decision.backend].way(decision.model).protocol.NAME == "responses"
 
     async def _ask(self, call: Call) -> Answer:
         assert call.decision is not None

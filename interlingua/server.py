@@ -50,7 +50,6 @@ _OPEN: Final = frozenset(("health", "ready"))  # asked by those who have no key
 _SLOW_BODY: Final = 60.0  # seconds between two pieces of a request's body
 _MAX_TOLD: Final = 4000  # characters of the losses header
 _JSON: Final = (b"content-type", b"application/json")
-_NO_BUFFERS: Final = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 _log = logging.getLogger("interlingua")
 
 
@@ -541,7 +540,7 @@ class Wire(NamedTuple):
 
 def _wire(protocol: str, sse_framing: bool) -> Wire:
     if protocol == "bedrock":
-        return Wire(eventstream.encode_all, bytes, eventstream.HEARTBEAT, b"application/vnd.amazon.eventstream", comments=False)
+        return Wire(eventstream.encode_all, bytes, eventstream.HEARTBEAT, eventstream.CONTENT_TYPE.encode(), comments=False)
     if not sse_framing:
         array = jsonarray.Encoder()
         return Wire(array.encode_all, array.close, b"\n", b"application/json", comments=False)
