@@ -1,26 +1,30 @@
 """One request under way, its answer, and the policies around it. Policies see the IR: never a protocol, never HTTP.
 
 A policy is `async def policy(call, next) -> Answer`. It may change the call before `await next(call)`, answer in its
-stead, try again, or watch what comes back with `Answer.tap`. A stream is a series of batches: the events that one read
-brought, so that a burst costs one pass.
+stead, try again, watch what comes back with `Answer.tap`, or change a stream with
+`Answer.through`. A stream is a series of batches: the events that one read brought, so that a burst costs one pass; what
+is done to a batch is a plain function, so that it can be done wherever the bytes arrive.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial, reduce
 
 from interlingua.errors import ProviderFailure
 from interlingua.fold import Fold
-from interlingua.ir import AnyEvent, Request, Response
+from interlingua.ir import AnyEvent, End, Failure, Request, Response
 from interlingua.losses import Losses
-from interlingua.routing import Decision
+from interlingua.routing import Decision, Plan
 
-Events = AsyncGenerator[list[AnyEvent], None]
+Batch = list[AnyEvent]
+Events = AsyncGenerator[Batch, None]
+Step = Callable[[Batch], Batch]
 
 
 class Call:
     """What a client asked, and what has been decided of it so far."""
 
-    __slots__ = ("client", "deadline", "decision", "headers", "id", "losses", "request", "strict", "tenant")
+    __slots__ = ("client", "deadline", "decision", "headers", "id", "losses", "plan", "request", "strict", "tenant")
 
     def __init__(self, request: Request, client: str, id: str, headers: Mapping[bytes, bytes], deadline: float) -> None:
         self.request = request
@@ -30,7 +34,8 @@ class Call:
         self.deadline = deadline  # loop.time() at which the whole request is over
         self.strict = headers.get(b"x-interlingua-strict") == b"true"
         self.losses = Losses()
-        self.decision: Decision | None = None
+        self.plan: Plan | None = None
+        self.decision: Decision | None = None  # whom this attempt asks; the last one is told to the client
         self.tenant = ""  # the name of the client's key, where keys are asked for
 
 
@@ -47,24 +52,40 @@ class Answer:
         """Shows the whole answer to `see` once it is complete, streamed or not."""
         if self.response is not None:
             see(self.response)
-        elif self.events is not None:
-            self.events = _tapped(self.events, see)
+            return self
+        return self.through(_Tap(see).feed)
+
+    def through(self, step: Step) -> "Answer":
+        """Sends each batch of a stream through `step`. An empty result is held back; one that ends with End or Failure ends
+        the stream, and the upstream with it. A whole answer stays as it is."""
+        if self.events is not None:
+            self.events = _stepped(self.events, step)
         return self
 
 
-async def _tapped(events: Events, see: Callable[[Response], None]) -> Events:
-    folding = Fold()
-    try:
+class _Tap:
+    def __init__(self, see: Callable[[Response], None]) -> None:
+        self._see = see
+        self._folding = Fold()
+
+    def feed(self, batch: Batch) -> Batch:
+        try:
+            self._folding.feed(batch)
+        except ProviderFailure:
+            return batch
+        if self._folding.ended:
+            self._see(self._folding.so_far())
+        return batch
+
+
+async def _stepped(events: Events, step: Step) -> Events:
+    async with aclosing(events):
         async for batch in events:
-            try:
-                folding.feed(batch)
-            except ProviderFailure:
-                pass
-            if folding.ended:
-                see(folding.so_far())
-            yield batch
-    finally:
-        await events.aclose()
+            out = step(batch)
+            if out:
+                yield out
+                if isinstance(out[-1], End | Failure):
+                    return
 
 
 Handler = Callable[[Call], Awaitable[Answer]]

@@ -286,7 +286,8 @@ class Exchange:
         deadline = asyncio.get_running_loop().time() + core.config.routing.deadline
         call = Call(request, self.protocol.NAME, self.id, self.headers, deadline)
         call.tenant = self.tenant
-        decision = call.decision = core.router.route(request.model)
+        plan = call.plan = core.router.plan(request)
+        decision = call.decision = plan.first
         core.metrics.count(ROUTES, (decision.route, call.client))
         self.meter = core.metrics.meter(call.client, decision.backend, decision.model)
         self.call = call

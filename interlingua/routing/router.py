@@ -13,16 +13,17 @@ stood for: `"claude-*" = "anthropic/claude-*"`.
 
 import re
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import Struct
 
 from interlingua.config import Backend, Config
 from interlingua.errors import NotFound
+from interlingua.ir import Request
 from interlingua.models import facts
+from interlingua.routing.plan import Decision, Plan
 
-Route = Literal["model_mapping", "explicit", "auto", "fallback"]
-Pool = list["Decision"]
+Pool = list[Decision]
 
 LONGEST: Final = 256  # characters of a model's name; what is longer is no model's and is not looked at
 _CACHED: Final = 4096
@@ -38,16 +39,6 @@ _MORE: Final = (
 
 # The same for people
 EVIDENT: Final = {"openai": "gpt-…, o1…, chatgpt-…", "anthropic": "claude-…", "gemini": "gemini-…", "mock": "any"}
-
-
-class Decision(Struct, frozen=True):
-    """`model` is the provider's name. `key` is the mapping key that matched, "" where none did."""
-
-    backend: str
-    model: str
-    route: Route
-    reason: str
-    key: str = ""
 
 
 class _Glob(Struct, frozen=True):
@@ -83,6 +74,10 @@ class Router:
     def route(self, model: str) -> Decision:
         """Raises NotFound, in words for the client."""
         return self.candidates(model)[0]
+
+    def plan(self, request: Request) -> Plan:
+        """Who is asked, in what order. Raises NotFound, in words for the client."""
+        return Plan((tuple(self.candidates(request.model)),))
 
     def candidates(self, model: str) -> Pool:
         """The pool that serves `model`, best first, never empty: it is shared, do not change it. Raises NotFound."""
