@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields, replace
 
-from interlingua.config import NOT_YET, Backend, Base, Overrides, Secret, checks, find, from_environment, load, reload
+from interlingua.config import NOT_YET, Backend, Base, Overrides, checks, find, load, reload
 from interlingua.config.document import Document, Problems, read_document
 from interlingua.config.reader import _Reader, read_settings
 from interlingua.config.resolve import build
@@ -628,83 +628,6 @@ def test_the_file_named_then_the_file_here_then_the_environment(write: Any):
     assert list(find("other.toml", env).backends) == ["other"]
     with pytest.raises(ConfigError, match="nosuch.toml"):
         find("nosuch.toml", env)
-
-
-def test_nothing_at_all_says_what_to_do(write: Any):
-    with pytest.raises(ConfigError) as caught:
-        find(None, {"OPENAI_API_KEY": ""})
-    for word in ("interlingua.toml", "OPENAI_API_KEY", "interlingua demo", 'protocol = "mock"'):
-        assert word in str(caught.value)
-
-
-def test_all_providers_of_the_environment():
-    env = {
-        "OPENAI_API_KEY": "o",
-        "ANTHROPIC_API_KEY": "a",
-        "GOOGLE_API_KEY": "g",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AZURE_OPENAI_API_KEY": "z",
-        "AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com",
-    }
-    config = from_environment(env)
-    assert {name: backend.url for name, backend in config.backends.items()} == {
-        "openai": "https://api.openai.com/v1",
-        "anthropic": "https://api.anthropic.com/v1",
-        "gemini": "https://generativelanguage.googleapis.com/v1beta",
-        "azure": "https://r.openai.azure.com/openai/v1",
-        "bedrock": "https://bedrock-runtime.us-east-1.amazonaws.com",
-    }
-    assert [key.reveal() for backend in config.backends.values() for key in backend.keys] == ["o", "a", "g", "z"]
-    assert config.routing.default_backend == "azure"  # whose deployments have any names
-    assert config.found == (
-        "configuration: environment",
-        "backend openai: openai at https://api.openai.com/v1, key from OPENAI_API_KEY",
-        "backend anthropic: anthropic at https://api.anthropic.com/v1, key from ANTHROPIC_API_KEY",
-        "backend gemini: gemini at https://generativelanguage.googleapis.com/v1beta, key from GOOGLE_API_KEY",
-        "backend azure: azure at https://r.openai.azure.com/openai/v1, key from AZURE_OPENAI_API_KEY",
-        "backend bedrock: bedrock at https://bedrock-runtime.us-east-1.amazonaws.com, credentials of AWS's standard chain",
-    )
-    assert from_environment({**env, "GEMINI_API_KEY": "first"}).backends["gemini"].keys == (Secret("first"),)
-    entra = from_environment({**env, "AZURE_OPENAI_AD_TOKEN": "t"}).backends["azure"]
-    assert (entra.keys, entra.access_token) == ((), Secret("t"))
-    more = {"OPENAI_BASE_URL": "http://host:8000", "OPENAI_API_VERSION": "v", "AWS_REGION": "eu-west-1"}
-    own = from_environment({**env, **more})
-    assert own.routing.default_backend == "openai"
-    assert (own.backends["azure"].settings.api_version, own.backends["bedrock"].settings.aws_region) == ("v", "eu-west-1")
-
-
-@pytest.mark.parametrize(
-    ("key", "variable", "value", "url"),
-    [
-        ("OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1/", "https://api.openai.com/v1"),
-        ("OPENAI_API_KEY", "OPENAI_BASE_URL", "http://host:8000", "http://host:8000/v1"),
-        ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "http://host:8000", "http://host:8000/v1"),
-        ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "http://host/claude/", "http://host/claude/v1"),
-        ("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", "http://host/g", "http://host/g/v1beta"),
-    ],
-)
-def test_base_urls_mean_what_they_mean_to_the_sdk(key: str, variable: str, value: str, url: str):
-    config = from_environment({key: "k", variable: value})
-    assert [backend.url for backend in config.backends.values()] == [url]
-    assert config.routing.default_backend == ("openai" if "OPENAI" in key and "api.openai" not in url else None)
-
-
-@pytest.mark.parametrize(
-    ("env", "sentence"),
-    [
-        ({"OPENAI_BASE_URL": "host"}, "OPENAI_BASE_URL must be a URL such as"),
-        ({"OPENAI_BASE_URL": "http://[x"}, "OPENAI_BASE_URL must be a URL such as"),
-        ({"OPENAI_BASE_URL": "http://localhost:9000/v1"}, "OPENAI_BASE_URL is this gateway's own address: give the provider's."),
-        (
-            {"OPENAI_API_KEY": "a\nb"},
-            "environment: backends.openai.api_key_env names the environment variable OPENAI_API_KEY, whose",
-        ),
-    ],
-)
-def test_a_bad_variable_is_named(env: dict[str, str], sentence: str):
-    with pytest.raises(ConfigError) as caught:
-        from_environment({"OPENAI_API_KEY": "k", **env})
-    assert str(caught.value).startswith(sentence)
 
 
 # The manual

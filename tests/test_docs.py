@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,12 @@ def test_a_command_of_the_docs_runs(page: str, command: str, room: tuple[Path, d
 
 
 def stays(command: str, folder: Path, env: dict[str, str]) -> None:
-    """A server says where it listens, and ends with 0 when asked to."""
+    """A server says where it listens, and ends with 0 when asked to. Variables before the command are its configuration."""
     words = shlex.split(command) + ["--port", "0"]
+    if "=" in words[0]:
+        given = [word.partition("=")[::2] for word in takewhile(lambda word: "=" in word, words)]
+        words, env, folder = words[len(given) :], env | dict(given), folder / "empty"
+        folder.mkdir(exist_ok=True)
     process = subprocess.Popen(words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert process.stdout is not None

@@ -2,7 +2,7 @@
 
 openai: OPENAI_API_KEY, OPENAI_BASE_URL; anthropic: ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL; google-genai: GEMINI_API_KEY,
 GOOGLE_API_KEY, GOOGLE_GEMINI_BASE_URL; AzureOpenAI: AZURE_OPENAI_AD_TOKEN, AZURE_OPENAI_API_KEY, AZURE_OPENAI_ENDPOINT,
-OPENAI_API_VERSION; AWS's default chain.
+OPENAI_API_VERSION; AWS's default chain. And those of the simple Gemini proxies (simple.py).
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from interlingua.config.document import Document
 from interlingua.config.lines import Path
 from interlingua.config.resolve import build
 from interlingua.config.settings import Config, Overrides
+from interlingua.config.simple import settings, upstream
 from interlingua.errors import ConfigError
 
 SOURCE: Final = "environment"
@@ -58,13 +59,20 @@ def from_environment(env: Mapping[str, str], overrides: Overrides | None = None)
         if backend is not None:
             backends[backend["protocol"]] = backend
     names["backends", "azure", "url"] = "AZURE_OPENAI_ENDPOINT"
+    if (others := upstream(env, names)) is not None:
+        backends["upstream"] = others
     if not backends:
         raise ConfigError(NOTHING)
-    data: dict[str, Any] = {"backends": backends}
-    own_server = "//api.openai.com" not in backends.get("openai", {}).get("url", "//api.openai.com")
-    if own_server or "azure" in backends:  # models and deployments of one's own have any names
-        data["routing"] = {"default_backend": "openai" if own_server else "azure"}
+    data: dict[str, Any] = {"backends": backends, **settings(env, names)}
+    if (last_resort := _last_resort(backends)) is not None:
+        data.setdefault("routing", {})["default_backend"] = last_resort
     return build(Document(SOURCE, data, names=names), env, overrides or Overrides())
+
+
+def _last_resort(backends: dict[str, dict[str, Any]]) -> str | None:
+    """Models and deployments of one's own have any names."""
+    own_server = "//api.openai.com" not in backends.get("openai", {}).get("url", "//api.openai.com")
+    return next((name for name in ("upstream", "openai" if own_server else "", "azure") if name in backends), None)
 
 
 def _add(provider: _Provider, env: Mapping[str, str], backends: dict[str, dict[str, Any]], names: dict[Path, str]) -> None:
