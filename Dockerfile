@@ -1,4 +1,4 @@
-# Interlingua's image: built from the lock file, run by nobody in particular, with nothing writable but what is mounted.
+# Interlingua's image: built from the lock file, run by nobody in particular, with nothing to write but its own folder.
 # docker build -t interlingua . && docker run --rm -p 9000:9000 -e OPENAI_API_KEY interlingua
 FROM python:3.13-slim AS build
 WORKDIR /src
@@ -13,8 +13,8 @@ RUN /opt/interlingua/bin/pip install --no-cache-dir --disable-pip-version-check 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="Interlingua" org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/interlingua /opt/interlingua
-ENV PATH=/opt/interlingua/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-RUN useradd --system --uid 10001 --home-dir /var/lib/interlingua --create-home interlingua
+ENV PATH=/opt/interlingua/bin:$PATH HOME=/var/lib/interlingua PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+RUN install -d -m 1777 /etc/interlingua /var/lib/interlingua
 USER 10001
 WORKDIR /etc/interlingua
 EXPOSE 9000

@@ -1,10 +1,11 @@
 # `make` alone lists what there is. Needs nothing but make and Python 3.11 or later; uv makes the set-up faster.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix fuzz bench bench-quick lock clean
+.PHONY: help run test test-deploy check fix fuzz bench bench-quick lock clean
 
 BIN := .venv/bin
-CODE := interlingua tests $(wildcard bench tools)
+CODE := interlingua tests bench tools deploy
+HELM := v4.3.1
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
@@ -22,6 +23,9 @@ run: .venv/run.stamp ## start the gateway before mock providers: a tour through 
 
 test: .venv/dev.stamp ## run the tests
 	@$(BIN)/python -m pytest
+
+test-deploy: .venv/deploy.stamp .tools/helm ## lint, render and try what is in deploy/ (needs go and prometheus)
+	@PATH="$(CURDIR)/.tools:$$PATH" $(BIN)/python -m pytest deploy/tests
 
 check: .venv/dev.stamp ## format, lint and types
 	@$(BIN)/ruff format --check $(CODE)
@@ -41,10 +45,20 @@ bench: .venv/dev.stamp ## measure against Envoy, nginx and LiteLLM, about 8 minu
 bench-quick: .venv/dev.stamp ## the same in short, without LiteLLM
 	@$(BIN)/python -m bench --quick
 
+.venv/deploy.stamp: requirements/deploy.txt .venv/dev.stamp
+	@$(INSTALL) --require-hashes -r requirements/deploy.txt
+	@touch $@
+
+.tools/helm:
+	@go version >/dev/null 2>&1 || { echo "make test-deploy builds helm, and needs go for that: install it (Debian: apt install golang)." >&2; exit 1; }
+	@echo "Building helm (once, some minutes) ..."
+	@GOBIN="$(CURDIR)/.tools" go install helm.sh/helm/v4/cmd/helm@$(HELM)
+
 lock: ## resolve the dependencies anew into requirements/*.txt (needs uv)
 	@$(if $(UV),,echo "make lock needs uv: pip install uv" >&2; exit 1)
 	@uv pip compile $(LOCK) pyproject.toml --output-file requirements/run.txt
 	@uv pip compile $(LOCK) pyproject.toml --extra dev --constraint requirements/run.txt --output-file requirements/dev.txt
+	@uv pip compile $(LOCK) requirements/deploy.in --constraint requirements/dev.txt --output-file requirements/deploy.txt
 
 clean: ## remove the environment and everything that was made
 	rm -rf .venv build dist bench/out .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info

@@ -86,8 +86,9 @@ def stays(command: str, folder: Path, env: dict[str, str]) -> None:
     """A server says where it listens, and ends with 0 when asked to. Variables before the command are its configuration."""
     words = shlex.split(command) + ["--port", "0"]
     if "=" in words[0]:
-        given = [word.partition("=")[::2] for word in takewhile(lambda word: "=" in word, words)]
-        words, env, folder = words[len(given) :], env | dict(given), folder / "empty"
+        given = list(takewhile(lambda word: "=" in word, words))
+        words, folder = words[len(given) :], folder / "empty"
+        env = env | {name: value for name, _, value in (word.partition("=") for word in given)}
         folder.mkdir(exist_ok=True)
     process = subprocess.Popen(words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
