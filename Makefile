@@ -1,10 +1,10 @@
 # `make` alone lists what there is. Needs nothing but make and Python 3.11 or later; uv makes the set-up faster.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-deploy check fix fuzz bench bench-quick lock clean
+.PHONY: help run run-real test test-deploy test-real check fix fuzz bench bench-quick lock clean
 
 BIN := .venv/bin
-CODE := interlingua tests bench tools deploy
+CODE := interlingua tests bench tools deploy real
 HELM := v4.3.1
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -21,11 +21,17 @@ help: ## list these targets
 run: .venv/run.stamp ## start the gateway before mock providers: a tour through every protocol, no key needed
 	@trap : INT; $(BIN)/interlingua demo
 
+run-real: .venv/run.stamp ## the same tour before a genuine small model, on this machine (fetched once, 130 MB)
+	@trap : INT; $(BIN)/python -m real
+
 test: .venv/dev.stamp ## run the tests
 	@$(BIN)/python -m pytest
 
 test-deploy: .venv/deploy.stamp .tools/helm ## lint, render and try what is in deploy/ (needs go and prometheus)
-	@PATH="$(CURDIR)/.tools:$$PATH" $(BIN)/python -m pytest deploy/tests
+	@PATH="$(CURDIR)/.tools:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest deploy/tests
+
+test-real: .venv/dev.stamp ## every SDK against a genuine small model
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest real/tests
 
 check: .venv/dev.stamp ## format, lint and types
 	@$(BIN)/ruff format --check $(CODE)

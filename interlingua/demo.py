@@ -5,7 +5,7 @@ It goes the way a user's request goes: over HTTP, through the gateway, to a prov
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -34,6 +34,7 @@ class Stop(Struct, frozen=True):
 
 _QUESTION: Final = "What can you see from here?"
 _WEATHER: Final = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+_STRICT_WEATHER: Final = _WEATHER | {"additionalProperties": False}
 STOPS: Final = (
     Stop(
         "An OpenAI client asks Claude",
@@ -59,6 +60,31 @@ STOPS: Final = (
         "x-goog-api-key: any",
     ),
     Stop(
+        "A client of OpenAI Responses asks Claude for JSON",
+        "/v1/responses",
+        {
+            "model": "claude-sonnet-4-5",
+            "input": "What is the weather in Paris?",
+            "text": {"format": {"type": "json_schema", "name": "weather", "schema": _STRICT_WEATHER, "strict": True}},
+        },
+    ),
+    Stop(
+        "An AWS client, by Bedrock's Converse, asks GPT",
+        "/model/gpt-4o/converse",
+        {"messages": [{"role": "user", "content": [{"text": _QUESTION}]}], "inferenceConfig": {"maxTokens": 100}},
+    ),
+    Stop(
+        "An Azure client asks Gemini",
+        "/openai/deployments/gemini-2.5-flash/chat/completions?api-version=2024-10-21",
+        {"messages": [{"role": "user", "content": _QUESTION}]},
+        "api-key: any",
+    ),
+    Stop(
+        "A Vertex client asks Claude",
+        "/v1/projects/demo/locations/us-central1/publishers/google/models/claude-sonnet-4-5:generateContent",
+        {"contents": [{"role": "user", "parts": [{"text": _QUESTION}]}]},
+    ),
+    Stop(
         "An OpenAI client streams from Claude",
         "/v1/chat/completions",
         {"model": "claude-sonnet-4-5", "stream": True, "messages": [{"role": "user", "content": "[[long:3]]"}]},
@@ -72,33 +98,42 @@ def run(once: bool, port: int | None) -> int:
 
 
 async def _demo(once: bool, port: int | None) -> int:
-    async with MockServer() as mock, _gateway(mock, port) as url:
-        client = Client()
+    async with MockServer() as mock, gateway(_environment(mock), port) as url:
         print(f"Mock providers at {mock.url}, the gateway at {url}. No key, no model, nothing leaves this machine.\n")
-        good = [await _show(client, url, number, stop) for number, stop in enumerate(STOPS, 1)]
-        await client.close()
-        if not all(good):
-            print("Something did not answer as it should.")
-            return 1
-        if not once:
-            print(f"The gateway stays at {url} until Ctrl-C; /metrics and /ready are there too.", flush=True)
-            await _interrupted()
+        return await tour(url, STOPS, once)
+
+
+async def tour(url: str, stops: Sequence[Stop], once: bool) -> int:
+    """Shows every stop; then waits to be interrupted, unless `once`. Returns the exit code."""
+    client = Client()
+    good = [await _show(client, url, number, stop) for number, stop in enumerate(stops, 1)]
+    await client.close()
+    if not all(good):
+        print("Something did not answer as it should.")
+        return 1
+    if not once:
+        print(f"The gateway stays at {url} until Ctrl-C; /metrics and /ready are there too.", flush=True)
+        await _interrupted()
     return 0
 
 
+def _environment(mock: Mock) -> dict[str, str]:
+    """What a user without a configuration would set, the providers' addresses pointing at the mock."""
+    keys = {f"{vendor}_API_KEY": "demo" for vendor in ("OPENAI", "ANTHROPIC", "GEMINI")}
+    return keys | {name: mock.url for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL")}
+
+
 @asynccontextmanager
-async def _gateway(mock: Mock, port: int | None) -> AsyncGenerator[str]:
-    """The gateway as a user without a configuration would start it, the providers' addresses pointing at the mock."""
-    environment = {f"{vendor}_API_KEY": "demo" for vendor in ("OPENAI", "ANTHROPIC", "GEMINI")}
-    environment |= {name: mock.url for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL")}
+async def gateway(environment: Mapping[str, str], port: int | None) -> AsyncGenerator[str]:
+    """The gateway's address, as it is configured by an environment. No port: 9000 where that is free."""
     listener = None
     if port is None:
         with suppress(ConfigError):
             listener = listen("127.0.0.1", _PORT)
     listener = listener or listen("127.0.0.1", port or 0)
     config = from_environment(environment, Overrides(port=listener.getsockname()[1]))
-    gateway = build(config)
-    server = Server(settings(config, gateway), listener, gateway, quiet=True)
+    application = build(config)
+    server = Server(settings(config, application), listener, application, quiet=True)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.01)
@@ -120,7 +155,7 @@ async def _show(client: Client, url: str, number: int, stop: Stop) -> bool:
     print(f"   in     {stop.path}  {body.decode()}")
     print(f"   went   to {told}" + (f"; lost: {losses}" if losses else ""))
     print(f"   out    {reply.status}  {_short(answer)}")
-    print(f"   again  curl -sN {url}{stop.path} -H '{stop.key}' -d '{body.decode()}'\n")
+    print(f"   again  curl -sN '{url}{stop.path}' -H '{stop.key}' -d '{body.decode()}'\n")
     return reply.status == 200
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from interlingua.demo import STOPS
 from interlingua.mock.server import background
 
 ROOT = Path(__file__).parent.parent
@@ -129,7 +130,7 @@ def test_the_demo_makes_its_tour() -> None:
         [sys.executable, "-m", "interlingua", "demo", "--once"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("   out    200") == 4
+    assert done.stdout.count("   out    200") == len(STOPS) == 8
     assert "lost: generationConfig.topK;dropped" in done.stdout
     assert not done.stderr
 
