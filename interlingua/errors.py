@@ -82,13 +82,19 @@ class GatewayError(InterlinguaError):
     """An error a client is told of."""
 
     kind = "server_error"
+    code: str | None = None
 
     def __init__(
         self, message: str, *, param: str | None = None, code: str | None = None, retry_after: float | None = None
     ) -> None:
         super().__init__(message)
         self.failure = Failure(
-            status=KINDS[self.kind], kind=self.kind, message=message, param=param, code=code, retry_after=retry_after
+            status=KINDS[self.kind],
+            kind=self.kind,
+            message=message,
+            param=param,
+            code=code or self.code,
+            retry_after=retry_after,
         )
 
 
@@ -145,9 +151,13 @@ class ProviderFailure(UpstreamError):
 class UpstreamUnreachable(UpstreamError):
     """No connection: refused, no such host, TLS that does not verify, a proxy that declines."""
 
+    code = "unreachable"
+
 
 class UpstreamBroken(UpstreamError):
     """The connection ended before the answer did."""
+
+    code = "broken"
 
 
 class UpstreamGarbage(UpstreamError):

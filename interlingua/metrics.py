@@ -39,9 +39,15 @@ FIRST: Final = Spec("interlingua_first_token_seconds", "Until a stream's first t
 TOKENS: Final = Spec("interlingua_tokens", "Tokens as the provider counts them.", (*_BACKEND, "kind"))
 LOSSES: Final = Spec("interlingua_losses", "Fields that could not be carried over.", ("protocol", "backend", "path", "how"))
 ROUTES: Final = Spec("interlingua_routes", "Routing decisions, by how they were made.", ("mode", "protocol"))
+_MODEL: Final = ("backend", "model")
+RETRIES: Final = Spec("interlingua_retries", "Attempts that failed and were followed by another.", (*_MODEL, "cause"))
+FALLBACKS: Final = Spec("interlingua_fallbacks", "Answers of a fallback, where the pool had none.", _MODEL)
+HEDGES: Final = Spec("interlingua_hedges", "Second requests sent while the first was slow.", (*_MODEL, "outcome"))
+BREAKERS: Final = Spec("interlingua_breaker_open", "Workers that leave a backend's model alone.", _MODEL, "gauge")
 IN_FLIGHT: Final = Spec("interlingua_requests_in_flight", "Requests under way.", (), "gauge")
 CONNECTIONS: Final = Spec("interlingua_upstream_connections", "Connections to providers.", ("state",), "gauge")
-SPECS: Final = {s.name: s for s in (REQUESTS, SECONDS, FIRST, TOKENS, LOSSES, ROUTES, IN_FLIGHT, CONNECTIONS)}
+_ALL: Final = (REQUESTS, SECONDS, FIRST, TOKENS, LOSSES, ROUTES, RETRIES, FALLBACKS, HEDGES, BREAKERS, IN_FLIGHT, CONNECTIONS)
+SPECS: Final = {s.name: s for s in _ALL}
 
 _KINDS: Final = ("input", "cache_read", "cache_write", "output", "reasoning")
 _Entry = tuple[str, tuple[str, ...], int]

@@ -8,11 +8,14 @@ is done to a batch is a plain function, so that it can be done wherever the byte
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from copy import copy
 from functools import partial, reduce
+from typing import Any
 
-from interlingua.errors import ProviderFailure
+from interlingua.errors import ProviderFailure, UpstreamBroken
 from interlingua.fold import Fold
-from interlingua.ir import AnyEvent, End, Failure, Request, Response
+from interlingua.health import Health
+from interlingua.ir import AnyEvent, End, Failure, Request, Response, Start, UsageSoFar
 from interlingua.losses import Losses
 from interlingua.routing import Decision, Plan
 
@@ -24,7 +27,21 @@ Step = Callable[[Batch], Batch]
 class Call:
     """What a client asked, and what has been decided of it so far."""
 
-    __slots__ = ("client", "deadline", "decision", "headers", "id", "losses", "plan", "request", "strict", "tenant")
+    __slots__ = (
+        "attempts",
+        "client",
+        "deadline",
+        "decision",
+        "headers",
+        "id",
+        "losses",
+        "plan",
+        "request",
+        "serving",
+        "strict",
+        "tenant",
+        "tried",
+    )
 
     def __init__(self, request: Request, client: str, id: str, headers: Mapping[bytes, bytes], deadline: float) -> None:
         self.request = request
@@ -37,6 +54,21 @@ class Call:
         self.plan: Plan | None = None
         self.decision: Decision | None = None  # whom this attempt asks; the last one is told to the client
         self.tenant = ""  # the name of the client's key, where keys are asked for
+        self.attempts = 0
+        self.tried: list[str] = []  # those of them that did not answer, and why: "openai/gpt-4o;429"
+        self.serving: Health | None = None  # whose stream is under way: to be told of its end
+
+    def attempt(self, decision: Decision) -> "Call":
+        """The same call for a second attempt at the same time."""
+        other = copy(self)
+        other.decision = decision
+        return other
+
+    def end(self, failure: Failure | None = None) -> None:
+        """The client's answer is over. `failure`: what its stream broke with."""
+        if self.serving is not None:
+            self.serving.end(failure)
+            self.serving = None
 
 
 class Answer:
@@ -47,6 +79,25 @@ class Answer:
     def __init__(self, response: Response | None = None, events: Events | None = None) -> None:
         self.response = response
         self.events = events
+
+    async def open(self) -> Batch:
+        """Waits until a stream shows its first content, or that it has none, and returns all up to there. It is put back:
+        who reads the stream misses nothing. Until then nothing of it has been told to a client."""
+        assert self.events is not None
+        events, begun = self.events, Batch()
+        async for batch in events:
+            begun += batch
+            if not all(isinstance(event, Start | UsageSoFar) for event in batch):
+                break
+        else:
+            raise UpstreamBroken("The provider's stream ended before its answer did.")
+        self.events = _Resumed(begun, events)
+        return begun
+
+    async def close(self) -> None:
+        """Gives up a stream, and the upstream with it."""
+        if self.events is not None:
+            await self.events.aclose()
 
     def tap(self, see: Callable[[Response], None]) -> "Answer":
         """Shows the whole answer to `see` once it is complete, streamed or not."""
@@ -61,6 +112,33 @@ class Answer:
         if self.events is not None:
             self.events = _stepped(self.events, step)
         return self
+
+
+class _Resumed(AsyncGenerator[Batch, None]):
+    """A stream whose beginning was read already. It costs a batch one call, where a generator would cost a hop."""
+
+    def __init__(self, begun: Batch, events: Events) -> None:
+        self._begun = begun
+        self._events = events
+
+    def __aiter__(self) -> "Events":
+        return self
+
+    def __anext__(self) -> Any:
+        return self._events.__anext__() if not self._begun else self._again()
+
+    async def _again(self) -> Batch:
+        begun, self._begun = self._begun, []
+        return begun
+
+    def asend(self, value: None, /) -> Any:
+        return self.__anext__()
+
+    def athrow(self, *args: Any) -> Any:
+        return self._events.athrow(*args)
+
+    def aclose(self) -> Any:
+        return self._events.aclose()
 
 
 class _Tap:

@@ -1,7 +1,6 @@
 """The innermost handler: one call to one backend. IR in, IR out; between them the wire, through the pooled client."""
 
 import asyncio
-import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
@@ -53,16 +52,6 @@ class Provider:
         self._timeouts = Timeouts(connect=routing.connect, first_byte=routing.first_byte, idle=routing.idle)
         self._credential = credential_of(backend)
         self._ways: dict[str, Way] = {}
-        self._failed: tuple[float, Failure] | None = None  # the last attempt's failure, and when
-        self._asked = 0
-
-    def health(self) -> dict[str, Any]:
-        """What its requests have shown: "unknown" before the first, "failing" after one that was the provider's fault."""
-        if self._failed is None:
-            return {"health": "ok" if self._asked else "unknown", "requests": self._asked}
-        at, failure = self._failed
-        last = {"status": failure.status, "kind": failure.kind, "seconds_ago": round(time.monotonic() - at, 3)}
-        return {"health": "failing", "requests": self._asked, "last_error": last}
 
     def way(self, model: str) -> Way:
         found = self._ways.get(model)
@@ -76,17 +65,6 @@ class Provider:
 
     async def ask(self, call: Call) -> Answer:
         """Raises GatewayError: Unsupported in strict mode, ProviderFailure, or what befell the connection."""
-        self._asked += 1
-        try:
-            answer = await self._ask(call)
-        except UpstreamError as error:
-            if error.failure.status >= 500 or error.failure.kind in ("authentication", "permission", "billing"):
-                self._failed = time.monotonic(), error.failure
-            raise
-        self._failed = None
-        return answer
-
-    async def _ask(self, call: Call) -> Answer:
         request = call.request
         decision = call.decision
         assert decision is not None

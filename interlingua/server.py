@@ -49,6 +49,7 @@ _ALSO: Final = frozenset((("DELETE", "kept"),))
 _OPEN: Final = frozenset(("health", "ready"))  # asked by those who have no key
 _SLOW_BODY: Final = 60.0  # seconds between two pieces of a request's body
 _MAX_TOLD: Final = 4000  # characters of the losses header
+_MOST_TRIED: Final = 8  # attempts told of
 _JSON: Final = (b"content-type", b"application/json")
 _log = logging.getLogger("interlingua")
 
@@ -67,6 +68,7 @@ class Gateway:
 
     def take(self, core: Core) -> None:
         """Requests from now on are answered by another core; those under way keep theirs."""
+        self.core.retire()
         self.core = core
         self.pulse = Pulse(core.config.routing.heartbeat)
 
@@ -81,13 +83,13 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
+        "broke",
         "call",
         "core",
         "door",
         "headers",
         "id",
         "losses",
-        "meter",
         "path",
         "protocol",
         "pulse",
@@ -112,7 +114,7 @@ class Exchange:
         self.started = False  # the head of the answer is out
         self.losses = Losses()  # of the answer; those of the request are its call's
         self.usage: Usage | None = None
-        self.meter: Meter | None = None
+        self.broke: Failure | None = None  # what the stream ended with, where that is no end
         self.raw: bytes | None = None  # the body, where it was read before its time
         self.tenant = ""  # whose key it was, where keys are asked for
 
@@ -289,7 +291,6 @@ class Exchange:
         plan = call.plan = core.router.plan(request)
         decision = call.decision = plan.first
         core.metrics.count(ROUTES, (decision.route, call.client))
-        self.meter = core.metrics.meter(call.client, decision.backend, decision.model)
         self.call = call
         if not core.admission.admit():
             await core.admission.enter()
@@ -307,6 +308,7 @@ class Exchange:
             out = self.protocol.format_response(response, request, self.losses)
             return await self._send_json(200, out, self.told())
         finally:
+            call.end(self.broke)
             core.metrics.in_flight(-1)
             core.admission.leave()
 
@@ -339,6 +341,10 @@ class Exchange:
         call = self.call
         assert call is not None
         headers = routed(call.decision)
+        if call.attempts > 1:
+            tried = ", ".join(quote(told[:200], safe="/:@.-_~;") for told in call.tried[:_MOST_TRIED])
+            headers.append((b"x-interlingua-attempts", b"%d" % call.attempts))
+            headers.append((b"x-interlingua-tried", tried.encode("ascii")))
         if call.losses:
             headers.append((b"x-interlingua-losses", losses_header(call.losses, call, self.protocol)))
         if self.losses:
@@ -383,9 +389,16 @@ class Exchange:
             headers.append((b"allow", self.door.method.encode()))
         return await self._send_json(status, body, headers)
 
+    def meter(self) -> Meter | None:
+        """The figures of whoever answers: known for sure once there is an answer."""
+        call = self.call
+        if call is None or call.decision is None:
+            return None
+        return self.core.metrics.meter(call.client, call.decision.backend, call.decision.model)
+
     def _count(self, status: int, seconds: float) -> None:
-        if self.meter is not None:
-            self.meter.done(status, seconds, self.usage)
+        if (meter := self.meter()) is not None:
+            meter.done(status, seconds, self.usage)
         call = self.call
         if call is not None and (call.losses or self.losses) and call.decision is not None:
             for loss in (*call.losses, *self.losses):
@@ -424,6 +437,7 @@ class Stream:
                     self._exchange.usage = last.usage
                     return await self._end(data, 200)
                 if isinstance(last, Failure):
+                    self._exchange.broke = last
                     return await self._end(data, last.status)
                 if data:
                     await self._write(data)
@@ -437,7 +451,7 @@ class Stream:
             first.id = first.id or self._call.id
             first.created = first.created or int(time.time())
         if any(isinstance(event, PartStart | PartDelta) for event in batch):
-            if (meter := self._exchange.meter) is not None:
+            if (meter := self._exchange.meter()) is not None:
                 meter.first(time.perf_counter() - self._began)
             return False
         return True

@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from msgspec.structs import replace
 
 from interlingua import app, config
+from interlingua.config import Breaker
 from interlingua.connection import Connection
 from interlingua.mock import MockServer, serve
 from interlingua.server import Gateway
 
 KEYS = {"OPENAI_KEY": "sk-secret-openai", "ANTHROPIC_KEY": "sk-secret-anthropic", "GEMINI_KEY": "sk-secret-gemini"}
+
+# Errors are told as they come, and no test leaves an open breaker to the next, unless its configuration says `attempts`.
+ONCE: dict[str, Any] = {"attempts": 1, "breaker": Breaker(failures=1 << 30, error_rate=1)}
 
 # Each backend by a name of its own, by a pattern, and as backend/model.
 BACKENDS = """
@@ -80,7 +85,8 @@ def configured(folder: Path, url: str, more: str = "", backends: str = BACKENDS)
     """`more` is TOML that stands before the backends, `url` their origin."""
     file = folder / "interlingua.toml"
     file.write_text(f"{more}\n{backends.replace('{url}', url)}")
-    return config.load(str(file), KEYS)
+    loaded = config.load(str(file), KEYS)
+    return loaded if "attempts" in more else replace(loaded, routing=replace(loaded.routing, **ONCE))
 
 
 @asynccontextmanager

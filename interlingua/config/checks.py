@@ -18,20 +18,13 @@ from interlingua.errors import ConfigError
 # Settings that are read and then refused, because what they ask for is not in this version: the key path (`*` is any name)
 # and the values refused; None: any but the default.
 NOT_YET: Final[dict[str, tuple[str, ...] | None]] = {
-    "routing.strategy": None,
-    "routing.attempts": None,
-    "routing.retry_on": None,
     "routing.stream_upstream": None,
     "routing.early_stop": None,
-    "routing.hedge": None,
-    "routing.breaker": None,
-    "routing.fallbacks": None,
     "log.requests": None,
     "log.sample": None,
     "backends.*.protocol": ("gemini-cli",),
     "backends.*.api_key_envs": None,
     "backends.*.api_keys_file": None,
-    "backends.*.weight": None,
     "backends.*.limits": None,
 }
 

@@ -17,6 +17,7 @@ Size = Annotated[int, Meta(extra={"reader": "size"})]
 Hedge = Annotated[str, Meta(extra={"reader": "hedge"})]
 EnvName = Annotated[str, Meta(extra={"reader": "environment variable"})]
 Url = Annotated[str, Meta(extra={"reader": "url"})]
+UrlPath = Annotated[str, Meta(extra={"reader": "path"})]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=0)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
@@ -119,6 +120,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     tpm: AtLeastOne | None = None
 
 
+class HealthSettings(Struct, frozen=True, kw_only=True):
+    path: UrlPath | None = None  # None: no active check
+    interval: PositiveDuration = 30.0
+
+
 class BackendSettings(Struct, frozen=True, kw_only=True):
     """A backend as it is written."""
 
@@ -131,6 +137,7 @@ class BackendSettings(Struct, frozen=True, kw_only=True):
     priority: int = 10
     weight: Count = 1
     limits: Limits = Limits()
+    health: HealthSettings = HealthSettings()
     model_mapping: dict[str, str] = {}
     api_version: str | None = None
     project: str | None = None

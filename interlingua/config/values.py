@@ -109,6 +109,13 @@ def url(value: Any) -> str:
     return value
 
 
+def path(value: Any) -> str:
+    """A path of a provider's own, with its query."""
+    if not isinstance(value, str) or not value.startswith("/") or not _KEY.fullmatch(value) or "#" in value:
+        raise ValueError("must be a path such as /health, percent-encoded")
+    return value
+
+
 def address(value: Any) -> tuple[Base, str]:
     """(base, path) of an http or https URL; the path has no slash at its end, and is "" for an origin."""
     if not isinstance(value, str) or not value.isascii() or not _KEY.fullmatch(value):
@@ -144,4 +151,5 @@ READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "hedge": hedge,
     "environment variable": env_name,
     "url": url,
+    "path": path,
 }

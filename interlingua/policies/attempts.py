@@ -1,0 +1,305 @@
+"""Whom a request goes to, and whom next when that fails: the plan's candidates, one attempt at a time.
+
+A candidate is asked while it is well: its breaker closed, a key of its own free. Within a tier the strategy chooses; a tier
+comes when those before it have nobody left. An attempt that fails for one of `routing.retry_on` is followed by another
+candidate at once; by the same one only when there is no other, after a wait that grows, within its retry budget and no
+sooner than it asked for. A failure of any other kind is the client's to know, at once.
+
+Nothing of an attempt may have been told to the client: a stream is looked at up to its first content, and once that has gone
+out it is never tried again. Each attempt gets the request as it came; whoever is inside of this policy may change its copy.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import Final
+
+from msgspec.structs import replace
+
+from interlingua.config import Routing
+from interlingua.errors import Overloaded, ProviderFailure, UpstreamError
+from interlingua.health import Board, Cause, Health, cause_of
+from interlingua.ir import AnyEvent, ChoiceEnd, Failure, Finish, Request, Response, Start, UsageSoFar
+from interlingua.metrics import FALLBACKS, RETRIES, Metrics
+from interlingua.pipeline import Answer, Call, Handler
+from interlingua.policies.hedge import Hedge
+from interlingua.policies.sticky import Conversations
+from interlingua.policies.strategies import Candidate, Cost, foremost, strategy_of
+from interlingua.routing import Decision, Plan
+
+PATIENCE: Final = 30.0  # seconds a request waits in all, for keys and between attempts; past them its client is told
+_BACK_OFF: Final = 0.25, 8.0  # seconds before the first repetition, doubled for each, and at most
+_ONCE: Final = frozenset(("context_window", "content_filter"))  # would be the same again
+_TOLD: Final = 8  # attempts told of to a client
+
+# Of several failures the most telling is told: what a client can mend, then what is over soon
+_TELLING: Final[dict[Cause | None, int]] = {
+    "context_window": 5,
+    "content_filter": 4,
+    "429": 3,
+    "5xx": 2,
+    "timeout": 1,
+    "connect": 0,
+    None: -1,
+}
+
+
+class Trail:
+    """What one request has been through."""
+
+    __slots__ = ("again", "failures", "request", "waited")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request  # as it came
+        self.failures: list[tuple[Candidate, Failure, Cause | None]] = []
+        self.again: dict[tuple[str, str], float] = {}  # when each that failed may be asked again; inf: never
+        self.waited = 0.0
+
+    def verdict(self) -> UpstreamError:
+        """The failure the client is told: the most telling, of several like it the last."""
+        _, failure, _ = max(reversed(self.failures), key=lambda failed: _TELLING[failed[2]])
+        if len(self.failures) == 1:
+            return ProviderFailure(failure)
+        tried = ", ".join(f"{one.decision.backend} {cause or failed.status}" for one, failed, cause in self.failures[:_TOLD])
+        return ProviderFailure(replace(failure, message=f"{failure.message} (tried {len(self.failures)} times: {tried})"))
+
+
+class Attempts:
+    """`hedge` None: one attempt at a time. `sleep` and `draw`, which gives numbers from 0 to 1, are for tests."""
+
+    def __init__(
+        self,
+        routing: Routing,
+        board: Board,
+        metrics: Metrics,
+        conversations: Conversations,
+        hedge: Hedge | None = None,
+        cost: Cost = lambda decision: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._most = routing.attempts
+        self._retried = frozenset(routing.retry_on)
+        self._in_order = routing.strategy == "priority"
+        self._strategy = strategy_of(routing.strategy, cost, draw)
+        self._board, self._clock = board, board.clock
+        self._metrics = metrics
+        self._conversations = conversations
+        self._hedge = hedge
+        self._sleep, self._draw = sleep, draw
+
+    async def __call__(self, call: Call, next: Handler) -> Answer:
+        """Raises what the attempt that failed raised; Overloaded where nobody can be asked."""
+        plan, asked = call.plan, call.request
+        assert plan is not None
+        candidate = self._obvious(plan) or await self._chosen(call, plan, Trail(asked))
+        try:
+            answer = await self._ask(call, next, candidate)
+        except UpstreamError as error:
+            candidate, answer = await self._more(call, next, candidate, error, Trail(asked))
+        if len(plan.tiers[0]) > 1:
+            self._remember(call, candidate, asked)
+        return answer
+
+    async def _more(
+        self, call: Call, next: Handler, candidate: Candidate, error: UpstreamError, trail: Trail
+    ) -> tuple[Candidate, Answer]:
+        """What follows a failure."""
+        assert call.plan is not None
+        while True:
+            cause = self._note(call, candidate, error.failure, trail)
+            if cause not in self._retried or call.attempts >= self._most:
+                raise self._final(trail, error) from None
+            failed = candidate.decision
+            call.request = trail.request
+            candidate = await self._chosen(call, call.plan, trail)
+            self._metrics.count(RETRIES, (failed.backend, failed.model, str(cause)))
+            try:
+                answer = await self._ask(call, next, candidate)
+            except UpstreamError as another:
+                error = another
+                continue
+            return candidate, answer
+
+    # One attempt
+
+    async def _ask(self, call: Call, next: Handler, candidate: Candidate) -> Answer:
+        if self._hedge is not None and call.attempts + 1 < self._most:
+            delay = self._hedge.delay(candidate.health, call.request.stream)
+            if delay is not None:
+                return await self._hedge.race(call, next, candidate, delay, self)
+        return await self.once(call, next, candidate)
+
+    async def once(self, call: Call, next: Handler, candidate: Candidate) -> Answer:
+        """Asks, and waits for the first content. Raises UpstreamError also for a failure that came as an event."""
+        decision, health, tier = candidate
+        call.decision = decision if not tier or decision.route == "fallback" else replace(decision, route="fallback")
+        began = self._clock()
+        probe = health.begin(began)
+        call.attempts += 1
+        answer = None
+        try:
+            answer = await next(call)
+            if answer.response is None:
+                self._see(await answer.open())
+            elif "content_filter" in self._retried:
+                _refuse_filtered(answer.response)
+        except BaseException as error:
+            if isinstance(error, UpstreamError):
+                health.failed(probe, error.failure)
+            else:
+                health.dropped(probe)
+            health.end()
+            if answer is not None:
+                await answer.close()
+            raise
+        health.answered(probe, self._clock() - began, answer.response is None)
+        if answer.response is None:
+            call.serving = health
+        else:
+            health.end()
+        if tier:
+            self._metrics.count(FALLBACKS, (decision.backend, decision.model))
+        return answer
+
+    def second(self, call: Call, first: Candidate) -> Candidate | None:
+        """Who is asked besides when the first is slow: another of its tier, else itself where it may be."""
+        now = self._clock()
+        assert call.plan is not None
+        others = [Candidate(d, self._board.of(d), first.tier) for d in call.plan.tiers[first.tier] if d != first.decision]
+        well = [one for one in others if one.health.ready(now)]
+        if well:
+            return self._strategy(foremost(well), now, call.request.stream)
+        return first if first.health.ready(now) else None
+
+    def _see(self, begun: list[AnyEvent]) -> None:
+        """Raises what a stream begins with, where that is no answer."""
+        content = next((event for event in begun if not isinstance(event, Start | UsageSoFar)), None)
+        if isinstance(content, Failure):
+            raise ProviderFailure(content)
+        if isinstance(content, ChoiceEnd) and "content_filter" in self._retried:
+            _refuse_filtered(content.finish)
+
+    def _note(self, call: Call, candidate: Candidate, failure: Failure, trail: Trail) -> Cause | None:
+        cause = cause_of(failure)
+        trail.failures.append((candidate, failure, cause))
+        decision = candidate.decision
+        call.tried.append(f"{decision.backend}/{decision.model};{cause or failure.status}")
+        grown = _BACK_OFF[0] * 2 ** sum(one.health is candidate.health for one, _, _ in trail.failures[:-1])
+        wait = max(min(grown, _BACK_OFF[1]) * (0.5 + 0.5 * self._draw()), failure.retry_after or 0.0)
+        trail.again[decision.backend, decision.model] = inf if cause in _ONCE else self._clock() + wait
+        return cause
+
+    def _final(self, trail: Trail, error: UpstreamError) -> UpstreamError:
+        """What the client is told. A failure that no other attempt would mend is told as it is, but for a fallback's own."""
+        candidate, _, cause = trail.failures[-1]
+        if len(trail.failures) == 1 or (cause not in self._retried and not candidate.tier):
+            return error
+        return trail.verdict()
+
+    # Whom to ask
+
+    def _obvious(self, plan: Plan) -> Candidate | None:
+        """The first of the plan, where there is nothing to weigh."""
+        if len(plan.tiers[0]) > 1 and (not self._in_order or self._conversations):
+            return None
+        health = self._board.of(plan.first)
+        return Candidate(plan.first, health, 0) if health.ready(self._clock()) else None
+
+    async def _chosen(self, call: Call, plan: Plan, trail: Trail) -> Candidate:
+        """Waits where somebody can be asked soon. Raises the most telling failure, or Overloaded, where nobody can."""
+        while True:
+            candidate, wait = self._choose(call, plan, trail)
+            if candidate is not None:
+                return candidate
+            if trail.waited + wait > PATIENCE or self._clock() + wait >= call.deadline:
+                if trail.failures:
+                    raise trail.verdict()
+                raise self._overloaded(call, plan)
+            trail.waited += wait
+            await self._sleep(wait)
+
+    def _choose(self, call: Call, plan: Plan, trail: Trail) -> tuple[Candidate | None, float]:
+        """Whom to ask, or the seconds after which to look again; inf: never."""
+        now = self._clock()
+        candidates = [
+            Candidate(decision, self._board.of(decision), number)
+            for number, tier in enumerate(plan.tiers)
+            for decision in tier
+            if not (trail.failures and _is_hopeless(decision, trail))
+        ]
+        fresh = [one for one in candidates if (one.decision.backend, one.decision.model) not in trail.again]
+        well = [one for one in fresh if one.health.ready(now)]
+        if well:
+            return self._pick(call, [one for one in well if one.tier == well[0].tier], now), 0.0
+        resting = inf
+        for one in candidates:
+            wait = self._wait(one, trail, now)
+            if wait <= 0.0:
+                if one not in fresh:
+                    one.health.station.spend()
+                return one, 0.0
+            resting = min(resting, wait)
+        return None, resting
+
+    def _wait(self, one: Candidate, trail: Trail, now: float) -> float:
+        """Seconds until somebody may be asked whom we would rather not: one that failed before, or whose breaker is open."""
+        health = one.health
+        if health.in_need(now):
+            return inf  # nobody stands in line for a probe
+        wait = health.station.free()
+        again = trail.again.get((one.decision.backend, one.decision.model))
+        if again is None:
+            return wait
+        return max(wait, again - now) if health.station.can_spend(now) else inf
+
+    def _pick(self, call: Call, well: list[Candidate], now: float) -> Candidate:
+        if len(well) == 1:
+            return well[0]
+        if self._conversations and (name := self._conversations.name(call)) is not None:
+            known = self._conversations.of(name, well, now)
+            if known is not None:
+                return known
+        return self._strategy(foremost(well), now, call.request.stream)
+
+    def _remember(self, call: Call, candidate: Candidate, request: Request) -> None:
+        """Where it is the first of an ordered pool, nothing need be remembered."""
+        assert call.plan is not None
+        if candidate.tier or (self._in_order and not self._conversations and candidate.decision is call.plan.first):
+            return
+        asked, call.request = call.request, request
+        name = self._conversations.name(call)
+        call.request = asked
+        if name is not None:
+            self._conversations.served(name, candidate.decision, request, self._clock())
+
+    def _overloaded(self, call: Call, plan: Plan) -> Overloaded:
+        healths = [self._board.of(decision) for tier in plan.tiers for decision in tier]
+        now = self._clock()
+        soonest = min(max(health.in_need(now), health.station.free()) for health in healths)
+        last = [f"{health.station.name}: {_why(health)}" for health in healths[:_TOLD]]
+        message = f"Nobody who serves `{call.request.model[:80]}` can be asked now ({', '.join(last)}). Try again shortly."
+        return Overloaded(message, retry_after=max(1.0, soonest), code="no_backend_available")
+
+
+def _is_hopeless(decision: Decision, trail: Trail) -> bool:
+    """The same model has no wider window elsewhere."""
+    return any(cause == "context_window" and one.decision.model == decision.model for one, _, cause in trail.failures)
+
+
+def _why(health: Health) -> str:
+    if health.station.free():
+        return "its keys rest"
+    return f"failing with {health.last[1].status}" if health.last is not None else "its check fails"
+
+
+def _refuse_filtered(answer: Response | Finish | None) -> None:
+    """Raises where a content filter ended an answer before its first word."""
+    if isinstance(answer, Response):
+        if not answer.choices or any(choice.parts for choice in answer.choices):
+            return
+        answer = answer.choices[0].finish
+    if answer is not None and answer.reason == "filter":
+        message = "The provider's content filter ended the answer before its first word."
+        raise ProviderFailure(Failure(status=400, kind="content_filter", message=message))

@@ -1,0 +1,85 @@
+"""How one of a pool's backends is chosen. Pure: candidates with their figures in, one of them out; none is ever empty.
+
+    priority      in the order of the plan
+    weighted      by chance, each by the `weight` of its backend; 0 is chosen only where nothing else is left
+    least_busy    the fewest requests under way for its weight, then the one not asked for longest
+    latency       the shortest decayed time to its first token, then the one not asked for longest
+    cheapest      the lowest price, then the order of the plan; one without a known price comes last
+
+Whatever the strategy, a backend of a lower `priority` comes before those of a higher one: these are its reserve.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import NamedTuple
+
+from interlingua.health import Health
+from interlingua.routing import Decision
+
+Cost = Callable[[Decision], float | None]  # USD for a million tokens in and a million out; None: not known
+
+
+class Candidate(NamedTuple):
+    """Somebody who could be asked. `tier` is where it stands in the plan: 0 is the pool itself, the others are fallbacks."""
+
+    decision: Decision
+    health: Health
+    tier: int
+
+
+Strategy = Callable[[Sequence[Candidate], float, bool], Candidate]
+"""(candidates, now, whether a stream is wanted) -> the one to ask."""
+
+
+def strategy_of(name: str, cost: Cost, draw: Callable[[], float] = random.random) -> Strategy:
+    """The strategy of a configuration's name. `draw` gives numbers from 0 to 1."""
+    match name:
+        case "weighted":
+            return lambda candidates, now, stream: weighted(candidates, draw())
+        case "least_busy":
+            return least_busy
+        case "latency":
+            return latency
+        case "cheapest":
+            return lambda candidates, now, stream: cheapest(candidates, cost)
+        case _:
+            return first
+
+
+def foremost(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Those of the lowest `priority`."""
+    lowest = min(candidate.health.station.priority for candidate in candidates)
+    return [candidate for candidate in candidates if candidate.health.station.priority == lowest]
+
+
+def first(candidates: Sequence[Candidate], now: float, stream: bool) -> Candidate:
+    return candidates[0]
+
+
+def weighted(candidates: Sequence[Candidate], drawn: float) -> Candidate:
+    left = drawn * sum(candidate.health.station.weight for candidate in candidates)
+    for candidate in candidates:
+        left -= candidate.health.station.weight
+        if left < 0:
+            return candidate
+    return candidates[0]
+
+
+def least_busy(candidates: Sequence[Candidate], now: float, stream: bool) -> Candidate:
+    return min(candidates, key=_busy)
+
+
+def _busy(candidate: Candidate) -> tuple[float, float]:
+    health = candidate.health
+    weight = health.station.weight
+    return (health.in_flight / weight if weight else inf), health.begun
+
+
+def latency(candidates: Sequence[Candidate], now: float, stream: bool) -> Candidate:
+    return min(candidates, key=lambda one: (one.health.pace(stream).at(now), one.health.begun))
+
+
+def cheapest(candidates: Sequence[Candidate], cost: Cost) -> Candidate:
+    prices = [cost(candidate.decision) for candidate in candidates]
+    return min(zip(candidates, prices, strict=True), key=lambda pair: inf if pair[1] is None else pair[1])[0]
