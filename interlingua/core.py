@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from interlingua import __version__
+from interlingua.checks import Checks
 from interlingua.client import Client
 from interlingua.config import Config
 from interlingua.health import Board, Health, Station
@@ -35,6 +36,7 @@ class Core:
         self.aws_keys = {key.name: key.secret.reveal() for key in config.aws_keys}
         self.admission = Admission(config.server.max_in_flight, config.server.max_queue)
         self.board = Board(config.routing.breaker, _stations(config), changed=self._breaker_turned)
+        self.checks = Checks(self.providers.values(), self.board)
         history = History(store, self._speaks_responses)  # makes a request for one kind of backend: one for each attempt
         self.handle = compose([*policies, self._attempts(), history], self._ask)
         self.began = time.time()
@@ -78,6 +80,7 @@ class Core:
 
     def retire(self) -> None:
         """Another core has taken over: requests under way end on this one."""
+        self.checks.stop()
         self.board.reset()
 
     async def close(self) -> None:

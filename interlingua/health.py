@@ -60,13 +60,14 @@ def _always() -> float:
 
 
 class Station:
-    """What all models of a backend share. `free`: seconds until one of its keys may be used. `down`: its active check failed."""
+    """What all models of a backend share. `free`: seconds until one of its keys may be used. `down`: what its active check
+    found wrong; "": nothing."""
 
     __slots__ = ("_at", "_purse", "down", "free", "name", "priority", "weight")
 
     def __init__(self, name: str, weight: int = 1, priority: int = 10, free: Callable[[], float] = _always) -> None:
         self.name, self.weight, self.priority, self.free = name, weight, priority, free
-        self.down = False
+        self.down = ""
         self._purse, self._at = _PURSE[0], 0.0
 
     def earn(self) -> None:
@@ -310,10 +311,10 @@ class Board:
         self._healths[backend, model] = made
         return made
 
-    def check(self, backend: str, up: bool) -> None:
-        """What an active check found."""
-        self.stations[backend].down = not up
-        if up:
+    def check(self, backend: str, wrong: str) -> None:
+        """What an active check found; "": nothing wrong."""
+        self.stations[backend].down = wrong
+        if not wrong:
             for health in self.models(backend):
                 health.recover()
 
@@ -333,7 +334,7 @@ class Board:
         down = self.stations[backend].down
         out: dict[str, Any] = {"health": "failing" if failing or down else "ok" if asked else "unknown", "requests": asked}
         if down:
-            out["check"] = "failed"
+            out["check"] = down
         if failing:
             out["last_error"] = max(failing, key=lambda health: health.last[0] if health.last else 0.0).told().get("last_error")
         if models:

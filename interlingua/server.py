@@ -70,10 +70,12 @@ class Gateway:
         """Requests from now on are answered by another core; those under way keep theirs."""
         self.core.retire()
         self.core = core
+        core.checks.begin()
         self.pulse = Pulse(core.config.routing.heartbeat)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] == "lifespan.startup":
+            self.core.checks.begin()
             await send({"type": "lifespan.startup.complete"})
         await self.core.close()
         await send({"type": "lifespan.shutdown.complete"})

@@ -29,7 +29,7 @@ FLOORS = [
     {"framing", "fold", "carry", "media", "schema", "metrics"},
     {"protocols"},
     {"hosts", "config", "routing", "client", "credentials", "sigv4", "store"},
-    {"health", "pipeline", "policies", "provider"},
+    {"health", "pipeline", "policies", "provider", "checks"},
     {"routes", "counting", "listing", "passthrough", "kept", "core", "connection", "server"},
     {"app", "demo", "commands", "__main__"},
 ]
