@@ -10,6 +10,7 @@ fault counts against it: a 400 says that it is alive, and a 429 that it is busy,
 
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Any, Final, Literal
 
 from interlingua.config import Breaker
@@ -68,7 +69,7 @@ class Station:
     def __init__(self, name: str, weight: int = 1, priority: int = 10, free: Callable[[], float] = _always) -> None:
         self.name, self.weight, self.priority, self.free = name, weight, priority, free
         self.down = ""
-        self._purse, self._at = _PURSE[0], 0.0
+        self._purse, self._at = _PURSE[0], inf
 
     def earn(self) -> None:
         """A request pays for a fifth of a retry."""
@@ -87,13 +88,13 @@ class Station:
 class Pace:
     """Seconds until an answer's first token (or a whole answer), decayed, and their percentiles."""
 
-    __slots__ = ("_at", "_count", "_samples", "_sorted", "_value")
+    __slots__ = ("_at", "_count", "_p95", "_samples", "_told", "_value")
 
     def __init__(self) -> None:
         self._value = self._at = 0.0
-        self._count = 0
+        self._count = self._told = 0
         self._samples: list[float] = []
-        self._sorted: list[float] = []
+        self._p95 = 0.0
 
     def add(self, seconds: float, now: float) -> None:
         self._value = seconds if not self._count else self._value + _SMOOTH * (seconds - self._value)
@@ -109,12 +110,13 @@ class Pace:
         return self._value * 0.5 ** ((now - self._at) / HALF_LIFE)
 
     def p95(self) -> float | None:
-        """None before there are enough to tell. Sorted anew after an eighth of the samples has changed."""
+        """None before there are enough to tell. Found anew when an eighth of the samples has changed."""
         if self._count < _ENOUGH:
             return None
-        if not self._sorted or self._count % (_SAMPLES // 8) == 0:
-            self._sorted = sorted(self._samples)
-        return self._sorted[int(len(self._sorted) * 0.95)]
+        if not self._told or self._count - self._told >= _SAMPLES // 8:
+            self._told = self._count
+            self._p95 = sorted(self._samples)[int(len(self._samples) * 0.95)]
+        return self._p95
 
     @property
     def seconds(self) -> float | None:
@@ -236,9 +238,9 @@ class Health:
 
     def _alive(self, probe: bool, now: float) -> None:
         self._row = 0
-        self._good += 1
         if now - self._since >= self._breaker.window:
             self._roll(now)
+        self._good += 1
         if probe:
             self._probing = False
             self._past, self._good, self._bad = (0.0, 0.0), 0.0, 0.0
