@@ -15,13 +15,21 @@ from typing import Any
 from interlingua.errors import ProviderFailure, UpstreamBroken
 from interlingua.fold import Fold
 from interlingua.health import Health
-from interlingua.ir import AnyEvent, End, Failure, Request, Response, Start, UsageSoFar
+from interlingua.ir import AnyEvent, End, Failure, PartEnd, PartStart, Request, Response, Start, Text, Thinking, UsageSoFar
 from interlingua.losses import Losses
 from interlingua.routing import Decision, Plan
 
 Batch = list[AnyEvent]
 Events = AsyncGenerator[Batch, None]
 Step = Callable[[Batch], Batch]
+
+
+def is_content(event: AnyEvent) -> bool:
+    """Whether a stream has more to show than that it has begun: a part that is still empty is no content, an end is."""
+    if isinstance(event, PartStart):
+        part = event.part
+        return not (isinstance(part, Text | Thinking) and not part.text and part.signature is None)
+    return not isinstance(event, Start | UsageSoFar | PartEnd)
 
 
 class Call:
@@ -87,7 +95,7 @@ class Answer:
         events, begun = self.events, Batch()
         async for batch in events:
             begun += batch
-            if not all(isinstance(event, Start | UsageSoFar) for event in batch):
+            if any(map(is_content, batch)):
                 break
         else:
             raise UpstreamBroken("The provider's stream ended before its answer did.")

@@ -185,7 +185,9 @@ async def test_a_filter_after_words_is_an_answer():
 # Streams
 
 
-@pytest.mark.parametrize("before", [[], [[Start()]], [[Start()], [UsageSoFar(usage=Usage(input=1))]]], ids=["at once", "1", "2"])
+@pytest.mark.parametrize(
+    "before", [[], [[Start()]], [[Start()], [UsageSoFar(usage=Usage(input=1))]], [BODY[:2]]], ids=["0", "1", "2", "3"]
+)
 async def test_a_stream_that_fails_before_its_first_content_is_tried_again(before: list[Any]):
     """A rate limit told within a stream (pitfall 53), and an error frame that is no first token (54)."""
     pool = Pool("a b")

@@ -20,9 +20,9 @@ from msgspec.structs import replace
 from interlingua.config import Routing
 from interlingua.errors import Overloaded, ProviderFailure, UpstreamError
 from interlingua.health import Board, Cause, Health, cause_of
-from interlingua.ir import AnyEvent, ChoiceEnd, Failure, Finish, Request, Response, Start, UsageSoFar
+from interlingua.ir import AnyEvent, ChoiceEnd, Failure, Finish, Request, Response
 from interlingua.metrics import FALLBACKS, RETRIES, Metrics
-from interlingua.pipeline import Answer, Call, Handler
+from interlingua.pipeline import Answer, Call, Handler, is_content
 from interlingua.policies.hedge import Hedge
 from interlingua.policies.sticky import Conversations
 from interlingua.policies.strategies import Candidate, Cost, foremost, strategy_of
@@ -175,7 +175,7 @@ class Attempts:
 
     def _see(self, begun: list[AnyEvent]) -> None:
         """Raises what a stream begins with, where that is no answer."""
-        content = next((event for event in begun if not isinstance(event, Start | UsageSoFar)), None)
+        content = next(filter(is_content, begun), None)
         if isinstance(content, Failure):
             raise ProviderFailure(content)
         if isinstance(content, ChoiceEnd) and "content_filter" in self._retried:
