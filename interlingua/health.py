@@ -64,25 +64,21 @@ class Station:
     """What all models of a backend share. `free`: seconds until one of its keys may be used. `down`: what its active check
     found wrong; "": nothing."""
 
-    __slots__ = ("_at", "_purse", "down", "free", "name", "priority", "weight")
+    __slots__ = ("_at", "down", "free", "name", "priority", "purse", "weight")
 
     def __init__(self, name: str, weight: int = 1, priority: int = 10, free: Callable[[], float] = _always) -> None:
         self.name, self.weight, self.priority, self.free = name, weight, priority, free
         self.down = ""
-        self._purse, self._at = _PURSE[0], inf
-
-    def earn(self) -> None:
-        """A request pays for a fifth of a retry."""
-        self._purse += _GRANT
+        self.purse, self._at = _PURSE[0], inf
 
     def can_spend(self, now: float) -> bool:
         """Whether a retry is left: at most a fifth of the requests are, and one a second besides."""
-        self._purse = min(self._purse + max(0.0, now - self._at) * _FLOOR, _PURSE[1])
+        self.purse = min(self.purse + max(0.0, now - self._at) * _FLOOR, _PURSE[1])
         self._at = now
-        return self._purse >= 1.0
+        return self.purse >= 1.0
 
     def spend(self) -> None:
-        self._purse -= 1.0
+        self.purse -= 1.0
 
 
 class Pace:
@@ -188,17 +184,16 @@ class Health:
         self.in_flight += 1
         self.requests += 1
         self.begun = now
-        self.station.earn()
+        self.station.purse += _GRANT
         if self.state == "closed":
             return False
         self._probing = True
         self._turn("half_open")
         return True
 
-    def answered(self, probe: bool, seconds: float, stream: bool) -> None:
-        """The first token (of a stream) or all (of a whole answer) came after so many seconds."""
-        now = self._clock()
-        (self.streamed if stream else self.whole).add(seconds, now)
+    def answered(self, probe: bool, began: float, now: float, pace: Pace) -> None:
+        """The first token of a stream came, or all of a whole answer: `pace` is ours for it."""
+        pace.add(now - began, now)
         self._alive(probe, now)
 
     def failed(self, probe: bool, failure: Failure) -> None:

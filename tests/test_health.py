@@ -26,7 +26,7 @@ class Clock:
 def one(health: Health, clock: Clock, outcome: Failure | None = None) -> None:
     probe = health.begin(clock())
     if outcome is None:
-        health.answered(probe, 0.1, stream=False)
+        health.answered(probe, clock() - 0.1, clock(), health.whole)
     else:
         health.failed(probe, outcome)
     health.end()
@@ -95,7 +95,7 @@ def test_an_answer_that_was_under_way_decides_nothing():
     before = health.begin(clock())
     for _ in range(3):
         one(health, clock, BROKEN)
-    health.answered(before, 0.1, stream=False)
+    health.answered(before, clock() - 0.1, clock(), health.whole)
     assert health.state == "open"
     later = health.begin(clock())  # in need: a probe
     health.failed(False, BROKEN)

@@ -24,14 +24,15 @@ from interlingua.ir import AnyEvent, ChoiceEnd, Failure, Finish, Request, Respon
 from interlingua.metrics import FALLBACKS, RETRIES, Metrics
 from interlingua.pipeline import Answer, Call, Handler, is_content
 from interlingua.policies.hedge import Hedge
-from interlingua.policies.sticky import Conversations
-from interlingua.policies.strategies import Candidate, Cost, foremost, strategy_of
+from interlingua.policies.sticky import Conversations, Name
+from interlingua.policies.strategies import Candidate, Cost, strategy_of
 from interlingua.routing import Decision, Plan
 
 PATIENCE: Final = 30.0  # seconds a request waits in all, for keys and between attempts; past them its client is told
 _BACK_OFF: Final = 0.25, 8.0  # seconds before the first repetition, doubled for each, and at most
 _ONCE: Final = frozenset(("context_window", "content_filter"))  # would be the same again
 _TOLD: Final = 8  # attempts told of to a client
+_PLANS: Final = 4096  # whose candidates are remembered
 
 # Of several failures the most telling is told: what a client can mend, then what is over soon
 _TELLING: Final[dict[Cause | None, int]] = {
@@ -43,6 +44,26 @@ _TELLING: Final[dict[Cause | None, int]] = {
     "connect": 0,
     None: -1,
 }
+
+
+class Field:
+    """A plan's candidates. `ranks`: those that the strategy chooses among, the foremost first: a tier, or where not the order
+    itself is the strategy, those of a tier with one `priority`. `choice`: whether the pool has more than one."""
+
+    __slots__ = ("_plan", "at", "choice", "first", "ranks")
+
+    def __init__(self, plan: Plan, board: Board, in_order: bool) -> None:
+        self._plan = plan  # lives as long as we do, so that its id stays its own
+        self.ranks: list[list[Candidate]] = []
+        for number, tier in enumerate(plan.tiers):
+            told = tier if not number else [replace(one, route="fallback") for one in tier]
+            candidates = [Candidate(decision, board.of(decision), number) for decision in told]
+            priorities = [0] if in_order else sorted({one.health.station.priority for one in candidates})
+            for priority in priorities:
+                self.ranks.append([one for one in candidates if in_order or one.health.station.priority == priority])
+        self.at = {_at(one.decision): one for rank in reversed(self.ranks) for one in rank}
+        self.choice = len(plan.tiers[0]) > 1
+        self.first = self.ranks[0][0]
 
 
 class Trail:
@@ -88,32 +109,54 @@ class Attempts:
         self._conversations = conversations
         self._hedge = hedge
         self._sleep, self._draw = sleep, draw
+        self._fields: dict[int, Field] = {}
 
     async def __call__(self, call: Call, next: Handler) -> Answer:
         """Raises what the attempt that failed raised; Overloaded where nobody can be asked."""
-        plan, asked = call.plan, call.request
-        assert plan is not None
-        candidate = self._obvious(plan) or await self._chosen(call, plan, Trail(asked))
+        assert call.plan is not None
+        asked, field, name = call.request, self._field(call.plan), None
+        if field.choice and (not self._in_order or self._conversations):
+            name = self._conversations.name(call)
+            candidate = self._pick(field, name, asked.stream)
+        else:
+            candidate = field.first if field.first.health.ready(self._clock()) else None
+        if candidate is None:
+            candidate = await self._chosen(call, field, Trail(asked))
         try:
-            answer = await self._ask(call, next, candidate)
+            if self._hedge is None:
+                answer = await self.once(call, next, candidate)
+            else:
+                answer = await self._ask(call, next, candidate)
         except UpstreamError as error:
             candidate, answer = await self._more(call, next, candidate, error, Trail(asked))
-        if len(plan.tiers[0]) > 1:
-            self._remember(call, candidate, asked)
+            if field.choice:
+                name = self._conversations.name(call)
+        if name is not None and not candidate.tier:
+            self._conversations.served(name, candidate.decision, asked, self._clock())
         return answer
+
+    def _field(self, plan: Plan) -> Field:
+        """Plans are shared by all requests like the first: so is what is known of their candidates."""
+        field = self._fields.get(id(plan))
+        if field is None:
+            if len(self._fields) >= _PLANS:
+                self._fields.clear()
+            field = self._fields[id(plan)] = Field(plan, self._board, self._in_order)
+        return field
 
     async def _more(
         self, call: Call, next: Handler, candidate: Candidate, error: UpstreamError, trail: Trail
     ) -> tuple[Candidate, Answer]:
-        """What follows a failure."""
+        """What follows a failure. The request is as it came whenever a candidate is chosen."""
         assert call.plan is not None
+        field = self._field(call.plan)
         while True:
             cause = self._note(call, candidate, error.failure, trail)
             if cause not in self._retried or call.attempts >= self._most:
                 raise self._final(trail, error) from None
             failed = candidate.decision
             call.request = trail.request
-            candidate = await self._chosen(call, call.plan, trail)
+            candidate = await self._chosen(call, field, trail)
             self._metrics.count(RETRIES, (failed.backend, failed.model, str(cause)))
             try:
                 answer = await self._ask(call, next, candidate)
@@ -134,7 +177,7 @@ class Attempts:
     async def once(self, call: Call, next: Handler, candidate: Candidate) -> Answer:
         """Asks, and waits for the first content. Raises UpstreamError also for a failure that came as an event."""
         decision, health, tier = candidate
-        call.decision = decision if not tier or decision.route == "fallback" else replace(decision, route="fallback")
+        call.decision = decision
         began = self._clock()
         probe = health.begin(began)
         call.attempts += 1
@@ -154,23 +197,24 @@ class Attempts:
             if answer is not None:
                 await answer.close()
             raise
-        health.answered(probe, self._clock() - began, answer.response is None)
         if answer.response is None:
+            health.answered(probe, began, self._clock(), health.streamed)
             call.serving = health
         else:
-            health.end()
+            health.answered(probe, began, self._clock(), health.whole)
+            health.in_flight -= 1
         if tier:
             self._metrics.count(FALLBACKS, (decision.backend, decision.model))
         return answer
 
     def second(self, call: Call, first: Candidate) -> Candidate | None:
         """Who is asked besides when the first is slow: another of its tier, else itself where it may be."""
-        now = self._clock()
         assert call.plan is not None
-        others = [Candidate(d, self._board.of(d), first.tier) for d in call.plan.tiers[first.tier] if d != first.decision]
-        well = [one for one in others if one.health.ready(now)]
-        if well:
-            return self._strategy(foremost(well), now, call.request.stream)
+        now = self._clock()
+        for rank in self._field(call.plan).ranks:
+            well = [one for one in rank if one.tier == first.tier and one is not first and one.health.ready(now)]
+            if well:
+                return self._strategy(well, now, call.request.stream)
         return first if first.health.ready(now) else None
 
     def _see(self, begun: list[AnyEvent]) -> None:
@@ -188,7 +232,7 @@ class Attempts:
         call.tried.append(f"{decision.backend}/{decision.model};{cause or failure.status}")
         grown = _BACK_OFF[0] * 2 ** sum(one.health is candidate.health for one, _, _ in trail.failures[:-1])
         wait = max(min(grown, _BACK_OFF[1]) * (0.5 + 0.5 * self._draw()), failure.retry_after or 0.0)
-        trail.again[decision.backend, decision.model] = inf if cause in _ONCE else self._clock() + wait
+        trail.again[_at(decision)] = inf if cause in _ONCE else self._clock() + wait
         return cause
 
     def _final(self, trail: Trail, error: UpstreamError) -> UpstreamError:
@@ -200,44 +244,45 @@ class Attempts:
 
     # Whom to ask
 
-    def _obvious(self, plan: Plan) -> Candidate | None:
-        """The first of the plan, where there is nothing to weigh."""
-        if len(plan.tiers[0]) > 1 and (not self._in_order or self._conversations):
-            return None
-        health = self._board.of(plan.first)
-        return Candidate(plan.first, health, 0) if health.ready(self._clock()) else None
+    def _pick(self, field: Field, name: Name | None, stream: bool) -> Candidate | None:
+        """The first to be asked: who knows the conversation, else whom the strategy chooses of the foremost who are well."""
+        now = self._clock()
+        if name is not None and (at := self._conversations.of(name, now)) is not None:
+            known = field.at.get(at)
+            if known is not None and not known.tier and known.health.ready(now):
+                return known
+        for rank in field.ranks:
+            well = [one for one in rank if one.health.ready(now)]
+            if well:
+                return well[0] if len(well) == 1 else self._strategy(well, now, stream)
+        return None
 
-    async def _chosen(self, call: Call, plan: Plan, trail: Trail) -> Candidate:
+    async def _chosen(self, call: Call, field: Field, trail: Trail) -> Candidate:
         """Waits where somebody can be asked soon. Raises the most telling failure, or Overloaded, where nobody can."""
         while True:
-            candidate, wait = self._choose(call, plan, trail)
+            candidate, wait = self._choose(call, field, trail)
             if candidate is not None:
                 return candidate
             if trail.waited + wait > PATIENCE or self._clock() + wait >= call.deadline:
                 if trail.failures:
                     raise trail.verdict()
-                raise self._overloaded(call, plan)
+                raise self._overloaded(call, field)
             trail.waited += wait
             await self._sleep(wait)
 
-    def _choose(self, call: Call, plan: Plan, trail: Trail) -> tuple[Candidate | None, float]:
+    def _choose(self, call: Call, field: Field, trail: Trail) -> tuple[Candidate | None, float]:
         """Whom to ask, or the seconds after which to look again; inf: never."""
         now = self._clock()
-        candidates = [
-            Candidate(decision, self._board.of(decision), number)
-            for number, tier in enumerate(plan.tiers)
-            for decision in tier
-            if not (trail.failures and _is_hopeless(decision, trail))
-        ]
-        fresh = [one for one in candidates if (one.decision.backend, one.decision.model) not in trail.again]
-        well = [one for one in fresh if one.health.ready(now)]
-        if well:
-            return self._pick(call, [one for one in well if one.tier == well[0].tier], now), 0.0
+        ranks = [[one for one in rank if not _is_hopeless(one.decision, trail)] for rank in field.ranks]
+        for rank in ranks:
+            well = [one for one in rank if _at(one.decision) not in trail.again and one.health.ready(now)]
+            if well:
+                return self._strategy(well, now, call.request.stream), 0.0
         resting = inf
-        for one in candidates:
+        for one in (one for rank in ranks for one in rank):
             wait = self._wait(one, trail, now)
             if wait <= 0.0:
-                if one not in fresh:
+                if _at(one.decision) in trail.again:
                     one.health.station.spend()
                 return one, 0.0
             resting = min(resting, wait)
@@ -249,38 +294,22 @@ class Attempts:
         if health.in_need(now):
             return inf  # nobody stands in line for a probe
         wait = health.station.free()
-        again = trail.again.get((one.decision.backend, one.decision.model))
+        again = trail.again.get(_at(one.decision))
         if again is None:
             return wait
         return max(wait, again - now) if health.station.can_spend(now) else inf
 
-    def _pick(self, call: Call, well: list[Candidate], now: float) -> Candidate:
-        if len(well) == 1:
-            return well[0]
-        if self._conversations and (name := self._conversations.name(call)) is not None:
-            known = self._conversations.of(name, well, now)
-            if known is not None:
-                return known
-        return self._strategy(foremost(well), now, call.request.stream)
-
-    def _remember(self, call: Call, candidate: Candidate, request: Request) -> None:
-        """Where it is the first of an ordered pool, nothing need be remembered."""
-        assert call.plan is not None
-        if candidate.tier or (self._in_order and not self._conversations and candidate.decision is call.plan.first):
-            return
-        asked, call.request = call.request, request
-        name = self._conversations.name(call)
-        call.request = asked
-        if name is not None:
-            self._conversations.served(name, candidate.decision, request, self._clock())
-
-    def _overloaded(self, call: Call, plan: Plan) -> Overloaded:
-        healths = [self._board.of(decision) for tier in plan.tiers for decision in tier]
+    def _overloaded(self, call: Call, field: Field) -> Overloaded:
+        healths = [one.health for rank in field.ranks for one in rank]
         now = self._clock()
         soonest = min(max(health.in_need(now), health.station.free()) for health in healths)
         last = [f"{health.station.name}: {_why(health)}" for health in healths[:_TOLD]]
         message = f"Nobody who serves `{call.request.model[:80]}` can be asked now ({', '.join(last)}). Try again shortly."
         return Overloaded(message, retry_after=max(1.0, soonest), code="no_backend_available")
+
+
+def _at(decision: Decision) -> tuple[str, str]:
+    return decision.backend, decision.model
 
 
 def _is_hopeless(decision: Decision, trail: Trail) -> bool:

@@ -11,7 +11,6 @@ from typing import Final
 
 from interlingua.ir import Request, Text
 from interlingua.pipeline import Call
-from interlingua.policies.strategies import Candidate
 from interlingua.routing import Decision
 
 CACHED: Final = 4096  # characters
@@ -21,7 +20,7 @@ _BEGIN: Final = 2048  # characters of a text that name a conversation
 # Caches only what the request marks. Source: the prompt-caching pages of Anthropic and AWS Bedrock; OpenRouter passes marks on.
 _MARKED: Final = frozenset(("anthropic", "bedrock"))
 
-_Name = tuple[str, str, int]
+Name = tuple[str, str, int]
 
 
 class Conversations:
@@ -30,27 +29,25 @@ class Conversations:
     def __init__(self, protocols: Mapping[str, str], limit: int = 10_000) -> None:
         self._protocols = protocols
         self._limit = limit
-        self._known: OrderedDict[_Name, tuple[str, str, float]] = OrderedDict()
+        self._known: OrderedDict[Name, tuple[str, str, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def name(self, call: Call) -> _Name | None:
+    def name(self, call: Call) -> Name | None:
         """None where the prompt is too short to be cached."""
         request = call.request
         return (call.tenant, request.model, _mark_of(request)) if _is_long(request) else None
 
-    def of(self, name: _Name, candidates: list[Candidate], now: float) -> Candidate | None:
-        """The one of the candidates that knows the conversation."""
+    def of(self, name: Name, now: float) -> tuple[str, str] | None:
+        """The backend and model that know the conversation."""
         known = self._known.get(name)
-        if known is None:
-            return None
-        if known[2] <= now:
+        if known is not None and known[2] <= now:
             del self._known[name]
             return None
-        return next((one for one in candidates if (one.decision.backend, one.decision.model) == known[:2]), None)
+        return None if known is None else known[:2]
 
-    def served(self, name: _Name, decision: Decision, request: Request, now: float) -> None:
+    def served(self, name: Name, decision: Decision, request: Request, now: float) -> None:
         """This backend has the conversation in its cache now."""
         if self._protocols.get(decision.backend) in _MARKED and not _is_marked(request):
             self._known.pop(name, None)

@@ -1,12 +1,10 @@
 """How one of a pool's backends is chosen. Pure: candidates with their figures in, one of them out; none is ever empty.
 
-    priority      in the order of the plan
-    weighted      by chance, each by the `weight` of its backend; 0 is chosen only where nothing else is left
-    least_busy    the fewest requests under way for its weight, then the one not asked for longest
-    latency       the shortest decayed time to its first token, then the one not asked for longest
-    cheapest      the lowest price, then the order of the plan; one without a known price comes last
-
-Whatever the strategy, a backend of a lower `priority` comes before those of a higher one: these are its reserve.
+priority      in the order of the plan
+weighted      by chance, each by the `weight` of its backend; 0 is chosen only where nothing else is left
+least_busy    the fewest requests under way for its weight, then the one not asked for longest
+latency       the shortest decayed time to its first token, then the one not asked for longest
+cheapest      the lowest price, then the order of the plan; one without a known price comes last
 """
 
 import random
@@ -45,12 +43,6 @@ def strategy_of(name: str, cost: Cost, draw: Callable[[], float] = random.random
             return lambda candidates, now, stream: cheapest(candidates, cost)
         case _:
             return first
-
-
-def foremost(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-    """Those of the lowest `priority`."""
-    lowest = min(candidate.health.station.priority for candidate in candidates)
-    return [candidate for candidate in candidates if candidate.health.station.priority == lowest]
 
 
 def first(candidates: Sequence[Candidate], now: float, stream: bool) -> Candidate:
