@@ -106,7 +106,7 @@ class Pool:
         name = call.decision.backend
         self.asked.append(name)
         acts = self.acts[name]
-        act = acts.pop(0) if len(acts) > 1 else acts[0]
+        act: Any = acts.pop(0) if len(acts) > 1 else acts[0]
         if callable(act):
             act = act(call)
             if asyncio.iscoroutine(act):

@@ -19,7 +19,7 @@ class Clock:
         return self.now
 
     def health(self, **breaker: float) -> Health:
-        settings = Breaker(**{"failures": 3, "error_rate": 1.0, **breaker})  # type of each is told by its name
+        settings = Breaker(**{"failures": 3, "error_rate": 1.0, **breaker})
         return Health(Station("a"), "m", settings, self, lambda health: self.turns.append(health.state))
 
 
