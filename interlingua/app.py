@@ -65,7 +65,9 @@ def reload(gateway: Gateway) -> bool:
     except ConfigError as error:
         _log.error("The configuration stays as it was: %s", "; ".join([str(error), *getattr(error, "__notes__", ())]))
         return False
-    gateway.take(Core(config, old.client, old.metrics, old.store, old.policies))
+    core = Core(config, old.client, old.metrics, old.store, old.policies)
+    core.follow(old)
+    gateway.take(core)
     _log.info("The configuration was read again from %s", config.source)
     return True
 

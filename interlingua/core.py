@@ -78,6 +78,11 @@ class Core:
             },
         }
 
+    def follow(self, before: "Core") -> None:
+        """Takes the place of another: what is known of backends that stay as they were goes on."""
+        was = before.config.backends
+        self.board.inherit(before.board, {name for name, backend in self.config.backends.items() if was.get(name) == backend})
+
     def retire(self) -> None:
         """Another core has taken over: requests under way end on this one."""
         self.checks.stop()

@@ -7,6 +7,7 @@ InterlinguaError
     ├── InvalidRequest         400, names the field
     ├── NotFound 404, MethodNotAllowed 405, TooLarge 413, HeadTooLarge 431
     ├── Overloaded             503, with retry-after
+    ├── RateLimited            429, with retry-after: every key of a backend rests, nothing was sent
     └── UpstreamError          the provider's doing
         ├── ProviderFailure    it answered with an error; its own Failure is passed on
         ├── UpstreamUnreachable 502, UpstreamBroken 502, UpstreamGarbage 502
@@ -134,6 +135,10 @@ class HeadTooLarge(GatewayError):
 
 class Overloaded(GatewayError):
     kind = "unavailable"
+
+
+class RateLimited(GatewayError):
+    kind = "rate_limit"
 
 
 class UpstreamError(GatewayError):

@@ -9,7 +9,7 @@ fault counts against it: a 400 says that it is alive, and a 429 that it is busy,
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import inf
 from typing import Any, Final, Literal
 
@@ -231,6 +231,10 @@ class Health:
         self._row = 0
         self._turn("closed")
 
+    def move(self, station: Station, breaker: Breaker, changed: Callable[["Health"], None] | None) -> None:
+        """Under another board from now on."""
+        self.station, self._breaker, self._changed = station, breaker, changed
+
     def _alive(self, probe: bool, now: float) -> None:
         self._row = 0
         if now - self._since >= self._breaker.window:
@@ -317,6 +321,15 @@ class Board:
 
     def models(self, backend: str) -> list[Health]:
         return [health for (name, _), health in self._healths.items() if name == backend]
+
+    def inherit(self, before: "Board", backends: Collection[str]) -> None:
+        """Takes over what another board knows of these backends, requests under way included."""
+        for name in backends:
+            self.stations[name].down = before.stations[name].down
+        for key, health in tuple(before._healths.items()):
+            if key[0] in backends:
+                health.move(self.stations[key[0]], self._breaker, self._changed)
+                self._healths[key] = before._healths.pop(key)
 
     def reset(self) -> None:
         """Every breaker is closed, and whoever hears of them hears of that."""

@@ -11,6 +11,7 @@ from interlingua.errors import (
     InvalidRequest,
     Overloaded,
     ProviderFailure,
+    RateLimited,
     Unsupported,
     UpstreamBroken,
     UpstreamError,
@@ -371,6 +372,14 @@ async def test_where_all_keys_rest_the_first_to_be_free_is_waited_for():
     pool.stations["b"].free = lambda: max(0.0, 1005.0 - pool.now)
     assert await pool.backends(1) == ["b"]
     assert pool.slept == [5.0]
+
+
+async def test_keys_that_came_to_rest_just_now_are_passed_over():
+    """Another request took the last one: nothing was sent, and nothing speaks against the backend."""
+    pool = Pool("a b")
+    pool.acts["a"] = [RateLimited("All keys rest.", retry_after=9)]
+    assert await pool.backends(3) == ["b", "b", "b"]
+    assert pool.board.of(decision("a")).last is None
 
 
 async def test_keys_that_rest_too_long_are_a_503_that_says_how_long():

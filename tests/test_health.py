@@ -229,3 +229,22 @@ def test_a_board_that_retires_closes_its_breakers():
     one(board.of(Decision("a", "m", "auto", "")), clock, BROKEN)
     board.reset()
     assert clock.turns == ["open", "closed"]
+
+
+def test_a_board_takes_over_what_another_knows():
+    clock = Clock()
+    before = Board(
+        Breaker(failures=1), {"a": Station("a"), "b": Station("b")}, clock, lambda health: clock.turns.append("before")
+    )
+    health = before.of(Decision("a", "m", "auto", ""))
+    one(health, clock, BROKEN)
+    other = before.of(Decision("b", "m", "auto", ""))
+    probe = other.begin(clock())
+    after = Board(Breaker(failures=1), {"a": Station("a", weight=9), "b": Station("b")}, clock)
+    after.inherit(before, {"a"})
+    before.reset()
+    assert clock.turns == ["before"]  # its breaker is not its own any more
+    assert after.of(Decision("a", "m", "auto", "")) is health and health.state == "open" and health.station.weight == 9
+    other.failed(probe, BROKEN)  # under way on the old one: it ends there
+    other.end()
+    assert after.told("b") == {"health": "unknown", "requests": 0}

@@ -17,6 +17,7 @@ from sdks_speakers import SPEAKERS, Ask
 from server_wire import CLIENTS, Json, ask, plain, request, said, wire
 
 from interlingua import config
+from interlingua.core import Core
 from interlingua.health import Health
 from interlingua.mock import MockServer
 from interlingua.routing import Decision, Plan
@@ -227,6 +228,18 @@ async def test_an_open_breaker_is_shown(begin: Begin) -> None:
     assert good["breaker"] == "closed" and good["answer_seconds"] > 0 and good["in_flight"] == 0
     house.gateway.core.retire()
     assert 'interlingua_breaker_open{backend="bad",model="gpt-4o-mock-500"} 0.0' in await metrics(house)
+
+
+async def test_what_is_known_of_a_backend_outlives_a_reload(begin: Begin) -> None:
+    house = await begin(backend("bad", does="500"), backend("good"), routing="breaker = { failures = 1 }")
+    await ask(house, "openai", body("openai"))
+    old, bad = house.gateway.core, health(house, "bad")
+    core = Core(old.config, old.client, old.metrics, old.store, old.policies)
+    core.follow(old)
+    house.gateway.take(core)
+    assert 'interlingua_breaker_open{backend="bad",model="gpt-4o-mock-500"} 1.0' in await metrics(house)
+    assert (await ask(house, "openai", body("openai"))).heads["x-interlingua-backend"] == "good"
+    assert health(house, "bad") is bad and bad.requests == 1
 
 
 # Conversations told anew for each attempt

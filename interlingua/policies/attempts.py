@@ -18,12 +18,12 @@ from typing import Final
 from msgspec.structs import replace
 
 from interlingua.config import Routing
-from interlingua.errors import Overloaded, ProviderFailure, UpstreamError
+from interlingua.errors import GatewayError, Overloaded, ProviderFailure, UpstreamError
 from interlingua.health import Board, Cause, Health, cause_of
 from interlingua.ir import AnyEvent, ChoiceEnd, Failure, Finish, Request, Response
 from interlingua.metrics import FALLBACKS, RETRIES, Metrics
 from interlingua.pipeline import Answer, Call, Handler, is_content
-from interlingua.policies.hedge import Hedge
+from interlingua.policies.hedge import FAILED, Hedge
 from interlingua.policies.sticky import Conversations, Name
 from interlingua.policies.strategies import Candidate, Cost, strategy_of
 from interlingua.routing import Decision, Plan
@@ -127,7 +127,7 @@ class Attempts:
                 answer = await self.once(call, next, candidate)
             else:
                 answer = await self._ask(call, next, candidate)
-        except UpstreamError as error:
+        except FAILED as error:
             candidate, answer = await self._more(call, next, candidate, error, Trail(asked))
             if field.choice:
                 name = self._conversations.name(call)
@@ -145,7 +145,7 @@ class Attempts:
         return field
 
     async def _more(
-        self, call: Call, next: Handler, candidate: Candidate, error: UpstreamError, trail: Trail
+        self, call: Call, next: Handler, candidate: Candidate, error: GatewayError, trail: Trail
     ) -> tuple[Candidate, Answer]:
         """What follows a failure. The request is as it came whenever a candidate is chosen."""
         assert call.plan is not None
@@ -160,7 +160,7 @@ class Attempts:
             self._metrics.count(RETRIES, (failed.backend, failed.model, str(cause)))
             try:
                 answer = await self._ask(call, next, candidate)
-            except UpstreamError as another:
+            except FAILED as another:
                 error = another
                 continue
             return candidate, answer
@@ -235,7 +235,7 @@ class Attempts:
         trail.again[_at(decision)] = inf if cause in _ONCE else self._clock() + wait
         return cause
 
-    def _final(self, trail: Trail, error: UpstreamError) -> UpstreamError:
+    def _final(self, trail: Trail, error: GatewayError) -> GatewayError:
         """What the client is told. A failure that no other attempt would mend is told as it is, but for a fallback's own."""
         candidate, _, cause = trail.failures[-1]
         if len(trail.failures) == 1 or (cause not in self._retried and not candidate.tier):

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from interlingua.config.values import duration
-from interlingua.errors import GatewayError, UpstreamError
+from interlingua.errors import GatewayError, RateLimited, UpstreamError
 from interlingua.health import Board, Health, cause_of
 from interlingua.metrics import HEDGES, Metrics
 from interlingua.pipeline import Answer, Call, Handler
 from interlingua.policies.strategies import Candidate
 
+FAILED: Final = (UpstreamError, RateLimited)  # what another attempt may mend
 _log: Final = logging.getLogger("interlingua")
 
 Timer = Callable[[float, Callable[[], None]], asyncio.TimerHandle]
@@ -54,7 +55,7 @@ class Hedge:
                 await race.stop()
                 raise
             return race.adopted("slower")
-        except UpstreamError as error:
+        except FAILED as error:
             timer.cancel()
             if race.task is None or not await race.outcome():
                 raise
