@@ -32,7 +32,8 @@ from interlingua.metrics import CONNECTIONS, LOSSES, ROUTES, Meter
 from interlingua.pipeline import Call, Events
 from interlingua.protocols import Protocol
 from interlingua.protocols.registry import PROTOCOLS
-from interlingua.protocols.wire import decode_json, encode_json
+from interlingua.protocols.shared import decode_request
+from interlingua.protocols.wire import encode_json
 from interlingua.routes import Door, find, protocol_of
 from interlingua.routing import Decision
 from interlingua.sigv4 import SignatureRefused, verify
@@ -562,7 +563,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
     if not body or body.isspace():
         raise InvalidRequest("Request body is required")
     try:
-        value = decode_json(body)
+        value = decode_request(body)
     except RecursionError:
         raise InvalidRequest("The request's JSON is nested too deeply.") from None
     except UnicodeDecodeError as error:
