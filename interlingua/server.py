@@ -104,7 +104,7 @@ class Exchange:
     def __init__(self, core: Core, pulse: "Pulse", scope: Scope, receive: Receive, send: Send) -> None:
         self.core, self.pulse = core, pulse
         self.scope, self.receive, self.send = scope, receive, send
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.headers: dict[bytes, bytes] = scope.get("named") or dict(scope["headers"])
         self.path: str = scope["path"]
         self.id = f"req_{_RUN}{next(_COUNTER):08x}"
         self.door: Door | None = None
@@ -354,8 +354,10 @@ class Exchange:
         self.started = True
         if status != 204:
             headers.append((b"content-length", b"%d" % len(body)))
-        await self.send({"type": "http.response.start", "status": status, "headers": self.common(headers)})
-        await self.send({"type": "http.response.body", "body": body})
+        headers, connection = self.common(headers), self.scope.get("connection")
+        if connection is None or not connection.reply(status, headers, body):
+            await self.send({"type": "http.response.start", "status": status, "headers": headers})
+            await self.send({"type": "http.response.body", "body": body})
 
     def common(self, headers: Headers) -> Headers:
         id_ = self.id.encode()
