@@ -1,12 +1,14 @@
 """A client's connection: HTTP/1.1 to ASGI as cheaply as it can be done, for uvicorn's server (`http=Connection`).
 
 The application is called when a request's body is whole, so nothing half-read is ever worked on; a head, a body or a
-pause over its limit is refused here, in the client's own shape. One write an answer, one timer for all connections.
-A client that leaves cancels the task that works for it; `left` in `scope["connection"]` tells the application so.
+pause over its limit is refused here, in the client's own shape. One write an answer, one task a connection, one timer
+for all. A client that leaves cancels the task that works for it; `left` in `scope["connection"]` tells the application so.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast
 from urllib.parse import unquote
@@ -28,6 +30,7 @@ _TICK: Final = 5.0  # seconds between looks at the clock
 _QUEUED: Final = 16  # pipelined requests, past which no more is read
 
 Message = dict[str, Any]
+Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Request:
@@ -61,7 +64,10 @@ class Request:
             return
         body: bytes = message.get("body", b"")
         more = message.get("more_body", False)
-        pieces = [] if self.sent else self._open(body, more)
+        pieces: list[bytes] = []
+        if not self.sent:
+            head = cast(Message, self.head)
+            pieces = self.open(head["status"], head["headers"], body, more)
         if self.method != "HEAD":
             if self.chunked:
                 if body:
@@ -74,13 +80,12 @@ class Request:
         if not more:
             connection.answered(self)
 
-    def _open(self, body: bytes, more: bool) -> list[bytes]:
-        head = cast(Message, self.head)
+    def open(self, status: int, headers: Headers, body: bytes, more: bool) -> list[bytes]:
+        """The head of an answer that begins with `body`."""
         self.sent = True
-        status: int = head["status"]
         pieces = [_STATUS.get(status) or _OWN_STATUS % status]
         measured = False
-        for name, value in head["headers"]:
+        for name, value in headers:
             pieces += (name, b": ", value, b"\r\n")
             if name == b"content-length":
                 measured = True
@@ -119,7 +124,8 @@ class Connection(asyncio.Protocol):
         self._reading: Request | None = None  # the request that bytes belong to
         self._answering: Request | None = None
         self._queue: deque[Request] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None  # answers one request after the other
+        self._turn: asyncio.Future[None] | None = None  # it waits for the next one
         self._head = 0  # bytes of the head so far; -1: it is complete
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -188,6 +194,18 @@ class Connection(asyncio.Protocol):
         self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         return True
 
+    def reply(self, status: int, headers: Headers, body: bytes) -> bool:
+        """The whole of an answer, written at once; False where it has to wait, or its head is out already."""
+        request = self._answering
+        if request is None or request.head is not None or self.paused is not None or self.left:
+            return False
+        pieces = request.open(status, headers, body, more=False)
+        if request.method != "HEAD":
+            pieces.append(body)
+        self._transport.write(b"".join(pieces))
+        self.answered(request)
+        return True
+
     def write(self, data: bytes) -> None:
         self._transport.write(data)
 
@@ -212,8 +230,7 @@ class Connection(asyncio.Protocol):
             return
         self._head = -1
         parser = self._parser
-        url = parse_url(self._url)
-        path = (url.path or b"/").decode("latin-1")
+        path, raw_path, query = _short_target(self._url) if len(self._url) < 256 else _target(self._url)
         version = parser.get_http_version()
         request.method = method = parser.get_method().decode("latin-1")
         request.keep_alive = parser.should_keep_alive() and version != "1.0"
@@ -223,13 +240,14 @@ class Connection(asyncio.Protocol):
             "http_version": version,
             "method": method,
             "scheme": "http",
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": url.path,
-            "query_string": url.query or b"",
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
             "headers": self._headers,
+            "named": (named := dict(self._headers)),
             "connection": self,
         }
-        self._look_at_length(dict(self._headers))
+        self._look_at_length(named)
 
     def _look_at_length(self, headers: dict[bytes, bytes]) -> None:
         length = headers.get(b"content-length", b"")
@@ -263,20 +281,29 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, request: Request) -> None:
         self._answering = request
-        self._task = task = self._loop.create_task(self._run(request))
-        self._state.tasks.add(task)
+        if self._task is None:
+            self._task = task = self._loop.create_task(self._run())
+            self._state.tasks.add(task)
+            task.add_done_callback(self._state.tasks.discard)
+        elif self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
 
-    async def _run(self, request: Request) -> None:
-        try:
-            await self._app(request.scope, request.receive, request.send)
-        finally:
-            self._state.tasks.discard(cast(Any, asyncio.current_task()))
-            if self._answering is request and not self.left:  # the application gave up in the middle of its answer
-                self._transport.abort()
+    async def _run(self) -> None:
+        while not self.left:
+            if (request := self._answering) is None:
+                self._turn = self._loop.create_future()
+                await self._turn
+                continue
+            try:
+                await self._app(request.scope, request.receive, request.send)
+            finally:
+                if self._answering is request and not self.left:  # the application gave up in the middle of its answer
+                    self._transport.abort()
+            if self._answering is request:
+                return
 
     def answered(self, request: Request) -> None:
         self._answering = None
-        self._task = None
         self._state.total_requests += 1
         if not request.keep_alive or self._deaf:
             self._hang_up()
@@ -324,6 +351,16 @@ class Connection(asyncio.Protocol):
             self.refuse(InvalidRequest("The rest of the request did not arrive in time."))
         elif not under_way and self._since * _TICK >= self.idle:
             self._transport.close()
+
+
+def _target(url: bytes) -> tuple[str, bytes, bytes]:
+    """A request's path, the same as it came, and its query."""
+    parsed = parse_url(url)
+    path = (parsed.path or b"/").decode("latin-1")
+    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
+
+
+_short_target: Final = lru_cache(maxsize=1024)(_target)
 
 
 def _sweep(loop: asyncio.AbstractEventLoop) -> None:

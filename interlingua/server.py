@@ -32,7 +32,8 @@ from interlingua.metrics import CONNECTIONS, LOSSES, ROUTES, Meter
 from interlingua.pipeline import Call, Events
 from interlingua.protocols import Protocol
 from interlingua.protocols.registry import PROTOCOLS
-from interlingua.protocols.wire import decode_json, encode_json
+from interlingua.protocols.shared import decode_request
+from interlingua.protocols.wire import encode_json
 from interlingua.routes import Door, find, protocol_of
 from interlingua.routing import Decision
 from interlingua.sigv4 import SignatureRefused, verify
@@ -107,7 +108,7 @@ class Exchange:
     def __init__(self, core: Core, pulse: "Pulse", scope: Scope, receive: Receive, send: Send) -> None:
         self.core, self.pulse = core, pulse
         self.scope, self.receive, self.send = scope, receive, send
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.headers: dict[bytes, bytes] = scope.get("named") or dict(scope["headers"])
         self.path: str = scope["path"]
         self.id = f"req_{_RUN}{next(_COUNTER):08x}"
         self.door: Door | None = None
@@ -361,8 +362,10 @@ class Exchange:
         self.started = True
         if status != 204:
             headers.append((b"content-length", b"%d" % len(body)))
-        await self.send({"type": "http.response.start", "status": status, "headers": self.common(headers)})
-        await self.send({"type": "http.response.body", "body": body})
+        headers, connection = self.common(headers), self.scope.get("connection")
+        if connection is None or not connection.reply(status, headers, body):
+            await self.send({"type": "http.response.start", "status": status, "headers": headers})
+            await self.send({"type": "http.response.body", "body": body})
 
     def common(self, headers: Headers) -> Headers:
         id_ = self.id.encode()
@@ -578,7 +581,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
     if not body or body.isspace():
         raise InvalidRequest("Request body is required")
     try:
-        value = decode_json(body)
+        value = decode_request(body)
     except RecursionError:
         raise InvalidRequest("The request's JSON is nested too deeply.") from None
     except UnicodeDecodeError as error:

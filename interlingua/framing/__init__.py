@@ -12,7 +12,7 @@ class Frame(NamedTuple):
     data: bytes
 
 
-class Out(Struct, frozen=True):
+class Out(Struct, frozen=True, gc=False):
     """One event to send. `data` is encoded as JSON, but for bytes, which are sent as they are."""
 
     data: Any

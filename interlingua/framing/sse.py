@@ -124,7 +124,7 @@ def _plain(chunk: bytes) -> list[Frame] | None:
         if chunk.count(b"\n") == 3 * len(parts):
             triples = [part.partition(b"\ndata: ") for part in parts]
             if all([mark for _, mark, _ in triples]):
-                return [_new_frame((name.decode("utf-8", "replace") or None, data)) for name, _, data in triples]
+                return [_new_frame((_name(name), data)) for name, _, data in triples]
     return None
 
 
@@ -142,7 +142,16 @@ def _frame(block: bytes) -> Frame | None:
             data.append(value.removeprefix(b" "))
         elif field == b"event":
             event = value.removeprefix(b" ")
-    return _new_frame((event.decode("utf-8", "replace") or None, b"\n".join(data))) if data else None
+    return _new_frame((_name(event), b"\n".join(data))) if data else None
+
+
+def _name(event: bytes) -> str | None:
+    return _short_name(event) if len(event) < 64 else event.decode("utf-8", "replace")
+
+
+@lru_cache(maxsize=256)
+def _short_name(event: bytes) -> str | None:
+    return event.decode("utf-8", "replace") or None
 
 
 @lru_cache(maxsize=256)
@@ -170,14 +179,19 @@ def encode(out: Out) -> bytes:
 def encode_all(outs: list[Out]) -> bytes:
     """Every event, as one piece of bytes."""
     pieces: list[bytes] = []
+    ends = 2 * len(outs)
     for out in outs:
-        data = out.data
+        event, data = out.event, out.data
         if data.__class__ is not bytes:
             data = _encode_json(data)
-        elif b"\n" in data or b"\r" in data:
-            data = _payload(data)
-        pieces.append(b"data: %b\n\n" % data if out.event is None else b"%b%b\n\n" % (_opening(out.event), data))
-    return b"".join(pieces)
+        if event is None:
+            pieces += (b"data: ", data, b"\n\n")
+        else:
+            pieces += (_opening(event), data, b"\n\n")
+            ends += 1
+    whole = b"".join(pieces)
+    # Counting line ends proves that no payload has any.
+    return whole if whole.count(b"\n") == ends and b"\r" not in whole else b"".join([encode(out) for out in outs])
 
 
 def comment(text: str) -> bytes:

@@ -11,6 +11,7 @@ from interlingua.protocols import Lose
 
 encode_json = msgspec.json.Encoder().encode
 decode_json = msgspec.json.Decoder().decode
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def text(value: Any, path: str) -> str:
@@ -157,7 +158,8 @@ def note_down(node: Node, name: str, key: str, value: Any = True) -> None:
 def is_json_object(raw: str) -> bool:
     """Whether a tool call's arguments are a whole JSON object."""
     try:
-        return type(decode_json(raw)) is dict
+        _decode_object(raw)
+        return True
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return False
 

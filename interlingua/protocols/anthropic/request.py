@@ -1,7 +1,10 @@
 """A Messages request: read from a client, written for a backend. Source: types.message_create_params."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
+
+from msgspec import Raw
 
 from interlingua.errors import InvalidRequest
 from interlingua.ir import (
@@ -23,6 +26,7 @@ from interlingua.protocols.anthropic.parts import parse_content, take_cache
 from interlingua.protocols.anthropic.reasoning import format_reasoning
 from interlingua.protocols.anthropic.schema import dialect
 from interlingua.protocols.anthropic.turns import Marks, Turns
+from interlingua.protocols.shared import Reader, written
 from interlingua.protocols.wire import (
     array,
     as_obj,
@@ -130,7 +134,14 @@ def _rest(request: Request, field: str, rest: Json, whole: Any) -> None:
 
 
 def _tools(request: Request, value: Any) -> None:
-    request.tools = [_parse_tool(item, f"tools[{i}]") for i, item in enumerate(array(value, "tools"))]
+    request.tools = _read_tools(value)
+
+
+def _parse_tools(value: Any) -> list[Function | ServerTool]:
+    return [_parse_tool(item, f"tools[{i}]") for i, item in enumerate(array(value, "tools"))]
+
+
+_read_tools: Final = Reader(_parse_tools)
 
 
 def _parse_tool(value: Any, path: str) -> Function | ServerTool:
@@ -221,7 +232,7 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
     own, knows = bool(note(request, NAME, "~own")), claude(target.model)
     marks = Marks(own, lose)
     out: Json = {"model": target.model}
-    tools = _format_tools(request, knows, own, marks, lose)
+    tools = _tools_written(request, target, own, marks, lose) if request.tools else None
     turns = Turns(request, target, marks, lose)
     turns.write()
     out["messages"] = turns.messages
@@ -319,9 +330,16 @@ def _lose_rest(request: Request, lose: Lose) -> None:
 # tools
 
 
-def _format_tools(request: Request, knows: Claude, own: bool, marks: Marks, lose: Lose) -> list[Json]:
+def _tools_written(request: Request, target: Target, own: bool, marks: Marks, lose: Lose) -> Raw | list[Json]:
+    write = partial(_format_tools, request.tools, claude(target.model), own, marks)
+    if not own and any(tool.cache is not None for tool in request.tools if isinstance(tool, Function)):
+        return write(lose)  # its marks may have to go again
+    return written(request.tools, (NAME, target.model, own), write, lose)
+
+
+def _format_tools(tools: list[Function | ServerTool], knows: Claude, own: bool, marks: Marks, lose: Lose) -> list[Json]:
     out: list[Json] = []
-    for i, tool in enumerate(request.tools):
+    for i, tool in enumerate(tools):
         if isinstance(tool, Function):
             out.append(_format_tool(tool, i, knows, own, marks, lose))
         elif tool.origin == NAME:

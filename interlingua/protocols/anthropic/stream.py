@@ -6,6 +6,7 @@ A client is shown blocks strictly one after the other, numbered from 0 without a
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct, field
 
 from interlingua.carry import MARK, unseal
 from interlingua.errors import InterlinguaError, UpstreamGarbage
@@ -67,6 +68,29 @@ _TEXTS: Final = {"text_delta": "text", "thinking_delta": "thinking", "input_json
 _KINDS: Final[dict[str, type[AnyPart]]] = {"text_delta": Text, "thinking_delta": Thinking, "input_json_delta": ToolCall}
 
 
+class _TextDelta(Struct, tag="text_delta", tag_field="type", gc=False, forbid_unknown_fields=True):
+    words: str = field(name="text")
+
+
+class _ThinkingDelta(Struct, tag="thinking_delta", tag_field="type", gc=False, forbid_unknown_fields=True):
+    words: str = field(name="thinking")
+
+
+class _InputDelta(Struct, tag="input_json_delta", tag_field="type", gc=False, forbid_unknown_fields=True):
+    words: str = field(name="partial_json")
+
+
+class _Common(Struct, tag="content_block_delta", tag_field="type", gc=False, forbid_unknown_fields=True):
+    """The event that nearly all are: some words of one block and nothing else. Read typed, at a third of the cost."""
+
+    index: int
+    delta: _TextDelta | _ThinkingDelta | _InputDelta
+
+
+_decode_common: Final = msgspec.json.Decoder(_Common).decode
+_SAID_IN: Final[dict[type[Struct], type[AnyPart]]] = {_TextDelta: Text, _ThinkingDelta: Thinking, _InputDelta: ToolCall}
+
+
 class _Block:
     """A block under way: its part, and what was held back of it."""
 
@@ -95,16 +119,27 @@ class Parser:
     def feed(self, frame: Frame) -> list[AnyEvent]:
         if self._done:
             return []
+        if frame.event == "content_block_delta" and (event := self._common(frame.data)) is not None:
+            return [event]
         events: list[AnyEvent] = []
         try:
             d = obj(decode_json(frame.data), "event")
-            if (kind := d.get("type") or frame.event) == "content_block_delta":
-                self._delta(d, events)
-            else:
-                self._event(text(kind, "type"), d, events)
+            self._event(text(d.get("type") or frame.event, "type"), d, events)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, InterlinguaError) as error:
             raise UpstreamGarbage(f"The provider's stream holds what is no event of a message: {error}") from None
         return events
+
+    def _common(self, data: bytes) -> AnyEvent | None:
+        """The one event of a common delta, or None where it opens a part or says something else."""
+        try:
+            said = _decode_common(data)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return None
+        block, delta = self._blocks.get(said.index), said.delta
+        if block is None or block.index is None or type(block.part) is not _SAID_IN[type(delta)] or not delta.words:
+            return None
+        block.held = ""
+        return PartDelta(index=block.index, text=delta.words)
 
     def close(self) -> list[AnyEvent]:
         if self._done:
@@ -114,6 +149,8 @@ class Parser:
 
     def _event(self, kind: str, d: Json, events: list[AnyEvent]) -> None:
         match kind:
+            case "content_block_delta":
+                self._delta(d, events)
             case "content_block_start":
                 self._block_start(d, events)
             case "content_block_stop":
@@ -241,24 +278,8 @@ class Parser:
     # deltas
 
     def _delta(self, d: Json, events: list[AnyEvent]) -> None:
-        delta, place = obj(d.get("delta"), "delta"), d.get("index")
-        block = self._blocks.get(place) if type(place) is int else None
-        if (
-            block is not None
-            and type(block.part) is Text
-            and delta.get("type") == "text_delta"
-            and len(delta) == 2
-            and len(d) == 3
-        ):
-            words = delta.get("text")
-            if type(words) is str and block.index is not None:  # the common event
-                if words:
-                    events.append(PartDelta(index=block.index, text=words))
-                return
-        self._any_delta(_place(d), d, dict(delta), block, events)
-
-    def _any_delta(self, place: int, d: Json, delta: Json, block: _Block | None, events: list[AnyEvent]) -> None:
-        kind = as_text(delta.get("type")) or ""
+        place, delta = _place(d), dict(obj(d.get("delta"), "delta"))
+        block, kind = self._blocks.get(place), as_text(delta.get("type")) or ""
         if isinstance(part := block.part if block else None, Opaque) and block is not None:
             if kind == "input_json_delta" and "input" in part.data:
                 block.words.append(as_text(delta.get("partial_json")) or "")

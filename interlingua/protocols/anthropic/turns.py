@@ -86,7 +86,7 @@ class Turns:
                 _respell(message)
 
     def _write_turn(self, message: Message, path: str) -> None:
-        spelled = note(message, NAME, "~content")
+        spelled = note(message, NAME, "~content") if message.extras else None
         if spelled == "whole":
             self.messages.append(cast(Opaque, message.parts[0]).data)
             return
@@ -114,10 +114,11 @@ class Turns:
         results: list[Json] = []
         rest: list[Json] = []
         for j, part in enumerate(parts):
-            block = self.block(part, f"{path}.parts[{j}]", role)
-            if block is None:
+            if _plain(part):
+                rest.append({"type": "text", "text": cast(Text, part).text})
+            elif (block := self.block(part, f"{path}.parts[{j}]", role)) is None:
                 continue
-            if isinstance(part, ToolResult) and not self._own:
+            elif isinstance(part, ToolResult) and not self._own:
                 if rest:
                     self._lose(f"{path}.parts[{j}]", "changed", "results stand before what else the turn says")
                 results.append(block)
@@ -170,16 +171,16 @@ class Turns:
     def block(self, part: AnyPart, path: str, role: str) -> Json | None:
         """One block; None where it cannot be said (reported)."""
         match part:
+            case ToolCall():
+                out = self._call(part, path, role)
+            case ToolResult():
+                out = self._result(part, path, role)
             case Text():
                 if _plain(part):
                     return {"type": "text", "text": part.text}
                 out = self._text(part, path)
             case Media():
                 out = self._media(part, path, role)
-            case ToolCall():
-                out = self._call(part, path, role)
-            case ToolResult():
-                out = self._result(part, path, role)
             case Thinking():
                 out = self._thinking(part, path, role)
             case Opaque():
@@ -233,14 +234,14 @@ class Turns:
         if role != "user" and not self._own:
             return self._drop(path, "only a user brings results")
         out: Json = {"type": "tool_result", "tool_use_id": _id(part.id)}
-        listed = bool(note(part, NAME, "~content"))
+        listed = bool(part.extras) and bool(note(part, NAME, "~content"))
         if len(part.parts) == 1 and not listed and _simple(part.parts[0]):
             out["content"] = cast(Text, part.parts[0]).text
         elif part.parts or listed:
             blocks = [b for k, p in enumerate(part.parts) if (b := self.block(p, f"{path}.parts[{k}]", "result"))]
             if blocks or listed:
                 out["content"] = _content(blocks, listed)
-        if part.error or note(part, NAME, "~error"):
+        if part.error or (part.extras and note(part, NAME, "~error")):
             out["is_error"] = part.error
         if part.name is not None and self._names.get(part.id) != part.name:
             self._lose(f"{path}.name", "dropped", "a result names its call by id alone")
@@ -310,8 +311,16 @@ def _simple(part: Any) -> bool:
 
 
 def _plain(part: Any) -> bool:
-    """Whether a part is but text, and one that Anthropic takes."""
-    return _simple(part) and bool(part.text) and not part.text.isspace()
+    """Whether a part is but text, and one that Anthropic takes. Spelled out, for every part is asked."""
+    return (
+        type(part) is Text
+        and bool(words := part.text)
+        and not words.isspace()
+        and not part.extras
+        and not part.citations
+        and part.cache is part.signature is None
+        and not part.refusal
+    )
 
 
 def _content(blocks: list[Json], listed: bool) -> str | list[Json]:

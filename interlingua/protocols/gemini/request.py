@@ -35,7 +35,7 @@ def _parse_request(d: Json, model: str | None, stream: bool | None) -> Request:
     messages = read_turns(d.pop("systemInstruction", None), contents)
     request = Request(model=name, messages=messages, stream=bool(stream), extras={NAME: {"~own": True}})
     if (tools := d.pop("tools", None)) is not None:
-        read_tools(request, tools)
+        request.tools = read_tools(tools)
     if (choice := d.pop("toolConfig", None)) is not None:
         read_tool_config(request, choice)
     if (config := d.pop("generationConfig", None)) is not None:

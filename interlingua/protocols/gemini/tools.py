@@ -4,13 +4,17 @@ Gemini checks calls against their schemas in the modes VALIDATED and ANY, for al
 function in mode auto makes it VALIDATED, and in ANY asks for nothing more.
 """
 
+from functools import partial
 from typing import Any, Final, Literal
+
+from msgspec import Raw
 
 from interlingua.ir import Function, Json, Request, ServerTool, ToolChoice
 from interlingua.protocols import Lose, Target
 from interlingua.protocols.gemini.names import NAME
 from interlingua.protocols.gemini.spelling import CALLING, DECLARATION, TOOL, TOOL_CONFIG, spell
 from interlingua.protocols.schema import from_openapi, to_openapi
+from interlingua.protocols.shared import Reader, written
 from interlingua.protocols.wire import array, foreign, keep, keep_in, merge, need, note, note_down, obj, text, texts
 
 _MODES: Final[dict[str, Literal["auto", "none", "required"]]] = {
@@ -23,19 +27,23 @@ _MODES: Final[dict[str, Literal["auto", "none", "required"]]] = {
 # Reading
 
 
-def read_tools(request: Request, value: Any) -> None:
-    request.tools = []
+def _read_tools(value: Any) -> list[Function | ServerTool]:
+    tools: list[Function | ServerTool] = []
     for t, item in enumerate([value] if type(value) is dict else array(value, "tools")):
         path = f"tools[{t}]"
         for key, entry in spell(obj(item, path), TOOL).items():
             if key == "functionDeclarations":
                 for k, declaration in enumerate(array(entry, f"{path}.{key}")):
-                    request.tools.append(_read_function(declaration, f"{path}.{key}[{k}]"))
-                    note_down(request.tools[-1], NAME, "~tool", t)
+                    tools.append(_read_function(declaration, f"{path}.{key}[{k}]"))
+                    note_down(tools[-1], NAME, "~tool", t)
             else:
                 tool = ServerTool(origin=NAME, kind=key, config={key: entry})
                 note_down(tool, NAME, "~tool", t)
-                request.tools.append(tool)
+                tools.append(tool)
+    return tools
+
+
+read_tools: Final = Reader(_read_tools)
 
 
 def _read_function(value: Any, path: str) -> Function:
@@ -77,17 +85,21 @@ def read_tool_config(request: Request, value: Any) -> None:
 # Writing
 
 
-def format_tools(request: Request, target: Target, lose: Lose) -> list[Json]:
+def format_tools(request: Request, target: Target, lose: Lose) -> Raw | list[Json]:
+    return written(request.tools, (NAME, target.quirks), partial(_format_tools, request.tools, target), lose)
+
+
+def _format_tools(given: list[Function | ServerTool], target: Target, lose: Lose) -> list[Json]:
     """One Tool object holds all functions, but for a request of Gemini's own, whose objects are kept apart as they were."""
     tools: dict[int, Json] = {}
-    for k, tool in enumerate(request.tools):
+    for k, tool in enumerate(given):
         path = f"tools[{k}]"
         place = note(tool, NAME, "~tool")
         if isinstance(tool, Function):
             entry = tools.setdefault(-1 if place is None else place, {})
             entry.setdefault("functionDeclarations", []).append(_format_function(tool, path, target, lose))
         elif tool.origin == NAME:
-            tools.setdefault(len(request.tools) + k if place is None else place, {}).update(tool.config)
+            tools.setdefault(len(given) + k if place is None else place, {}).update(tool.config)
         else:
             lose(path, "dropped", f"{tool.kind} runs only on {tool.origin}")
             continue

@@ -177,6 +177,10 @@ def _lose_name(part: Media, path: str, lose: Lose) -> None:
 
 
 def parse_call(d: Json, path: str, require_id: bool = True) -> AnyPart:
+    if len(d) == 3 and d.get("type") == "function" and len(said := as_obj(d.get("function"))) == 2:  # the common call
+        id_, name, arguments = d.get("id"), said.get("name"), said.get("arguments")
+        if type(id_) is str and type(name) is str and type(arguments) is str:
+            return ToolCall(id=id_, name=name, arguments=arguments)
     d = dict(d)
     if d.get("type") == "custom" or "function" not in d:
         if d.get("type") in (None, "function"):

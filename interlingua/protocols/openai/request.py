@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final, assert_never, cast
 
@@ -37,6 +38,7 @@ from interlingua.protocols.openai.parts import (
     restore,
     signature_slot,
 )
+from interlingua.protocols.shared import Reader, written
 from interlingua.protocols.wire import (
     array,
     as_obj,
@@ -186,7 +188,14 @@ def _reasoning_effort(request: Request, value: Any) -> None:
 
 
 def _tools(request: Request, value: Any) -> None:
-    request.tools = [_parse_tool(item, f"tools[{i}]") for i, item in enumerate(array(value, "tools"))]
+    request.tools = _read_tools(value)
+
+
+def _parse_tools(value: Any) -> list[Function | ServerTool]:
+    return [_parse_tool(item, f"tools[{i}]") for i, item in enumerate(array(value, "tools"))]
+
+
+_read_tools: Final = Reader(_parse_tools)
 
 
 def _parse_tool(value: Any, path: str) -> Function | ServerTool:
@@ -232,11 +241,29 @@ _PLAIN_ROLES: Final = ("user", "assistant", "system", "developer")
 _ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
 
 
+def _common_message(value: Any, i: int) -> Message | None:
+    """The turns that nearly all are: a role and a string, calls of functions, a function's answer; at a third of the cost."""
+    d = wire.as_obj(value)
+    role, content, fields = d.get("role"), d.get("content"), len(d)
+    parts: list[Any] = [Text(text=content)] if type(content) is str and content else []
+    if fields == 2 and parts and role in _PLAIN_ROLES:
+        return Message(role=cast(Role, role), parts=parts)
+    if fields == 3 and role == "tool" and parts and type(id_ := d.get("tool_call_id")) is str:
+        return Message(role="tool", parts=[ToolResult(id=id_, parts=parts)])
+    if fields == 3 and role == "assistant" and (parts or content is None) and type(calls := d.get("tool_calls")) is list:
+        parts += _calls(calls, f"messages[{i}]")
+        return Message(role="assistant", parts=parts)
+    return None
+
+
+def _calls(value: Any, path: str) -> list[AnyPart]:
+    path += ".tool_calls"
+    return [parse_call(obj(item, f"{path}[{k}]"), f"{path}[{k}]") for k, item in enumerate(array(value, path))]
+
+
 def _parse_message(value: Any, i: int) -> Message:
-    if len(d := wire.as_obj(value)) == 2:  # the common turn: a role and a string
-        role, content = d.get("role"), d.get("content")
-        if type(content) is str and content and role in _PLAIN_ROLES:
-            return Message(role=role, parts=[Text(text=content)])
+    if (common := _common_message(value, i)) is not None:
+        return common
     path = f"messages[{i}]"
     d = dict(obj(value, path))
     role = wire.choice(need(d, "role", f"{path}.role"), f"{path}.role", _ROLES)
@@ -273,8 +300,7 @@ def _assistant(d: Json, content: Any, path: str) -> list[AnyPart]:
         parts.append(Text(text=text(refusal, f"{path}.refusal"), refusal=True))
         note_down(parts[-1], NAME, "~field")
     if (calls := d.pop("tool_calls", None)) is not None:
-        for k, item in enumerate(array(calls, f"{path}.tool_calls")):
-            parts.append(parse_call(obj(item, f"{path}.tool_calls[{k}]"), f"{path}.tool_calls[{k}]"))
+        parts += _calls(calls, path)
     return restore(parts, parse_carried(d))
 
 
@@ -293,15 +319,14 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
             out[key] = value
     _format_sampling(request, target, out, lose)
     if request.tools:
-        tools = [tool for i, t in enumerate(request.tools) if (tool := _format_tool(t, f"tools[{i}]", lose)) is not None]
-        if tools:
+        if tools := written(request.tools, (NAME,), partial(_format_tools, request.tools), lose):
             out["tools"] = tools
     if request.tool_choice is not None:
         _format_tool_choice(request.tool_choice, out, lose)
     if request.output is not None:
         out["response_format"] = _format_output(request.output, lose)
     if request.reasoning is not None:
-        _format_reasoning(request.reasoning, target, out, lose)
+        _format_reasoning(request.reasoning, request.tools, target, out, lose)
     if request.stream:
         out["stream"] = True
         out["stream_options"] = {**(note(request, NAME, "~stream_options") or {}), "include_usage": True}
@@ -340,6 +365,10 @@ def _format_sampling(request: Request, target: Target, out: Json, lose: Lose) ->
     if request.max_tokens is not None:
         new = target.facts.family == "openai_reasoning" or note(request, NAME, "~max_completion_tokens")
         out["max_completion_tokens" if new else "max_tokens"] = request.max_tokens
+
+
+def _format_tools(tools: list[Function | ServerTool], lose: Lose) -> list[Json]:
+    return [said for i, tool in enumerate(tools) if (said := _format_tool(tool, f"tools[{i}]", lose)) is not None]
 
 
 def _format_tool(tool: Function | ServerTool, path: str, lose: Lose) -> Json | None:
@@ -402,7 +431,7 @@ def _format_output(output: Output, lose: Lose) -> Json:
     return out
 
 
-def _format_reasoning(reasoning: Reasoning, target: Target, out: Json, lose: Lose) -> None:
+def _format_reasoning(reasoning: Reasoning, tools: list[Function | ServerTool], target: Target, out: Json, lose: Lose) -> None:
     effort: str | None = "none" if reasoning.enabled is False else reasoning.effort
     if effort is None and reasoning.budget is not None:
         # never "minimal", which most models refuse
@@ -414,7 +443,7 @@ def _format_reasoning(reasoning: Reasoning, target: Target, out: Json, lose: Los
             lose("reasoning.enabled", "dropped", "the model decides by itself")
     elif target.facts.family == "openai":
         lose("reasoning", "dropped", f"{target.model} does not reason")
-    elif effort != "none" and _NO_EFFORT_WITH_TOOLS.search(target.model) and _has_function(out):
+    elif effort != "none" and _NO_EFFORT_WITH_TOOLS.search(target.model) and _function_in(tools):
         lose("reasoning", "dropped", f"{target.model} takes no effort beside tools")
     else:
         out["reasoning_effort"] = effort
@@ -426,8 +455,8 @@ def _format_reasoning(reasoning: Reasoning, target: Target, out: Json, lose: Los
         foreign(reasoning, NAME, "reasoning", lose)
 
 
-def _has_function(out: Json) -> bool:
-    return any(tool["type"] == "function" for tool in out.get("tools", ()))
+def _function_in(tools: list[Function | ServerTool]) -> bool:
+    return any(isinstance(tool, Function) for tool in tools)
 
 
 def _format_message(message: Message, i: int, target: Target, out: list[Json], lose: Lose) -> None:

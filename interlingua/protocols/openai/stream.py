@@ -353,6 +353,7 @@ class Formatter:
         self._tail: Json = {}
         self._head = b""  # of the common chunk, encoded once
         self._foot = b""
+        self._plain: dict[tuple[int, int], bytes] = {}  # by the text part whose words they bear: what stands before them
         self._calls: dict[tuple[int, int], int] = {}  # (choice, part) -> the wire's index of the call
         self._called: dict[int, int] = {}  # calls so far, by choice
         self._cited: dict[int, int] = {}  # annotations so far, by choice: the SDK adds up only lists that have an index
@@ -362,28 +363,34 @@ class Formatter:
     def feed(self, events: list[AnyEvent]) -> list[Out]:
         out: list[Out] = []
         for event in events:
-            match event:
-                case PartDelta():
-                    self._delta(event, out)
-                case PartStart():
-                    self._start_part(event, out)
-                case PartEnd():
-                    self._end_part(event, out)
-                case Start():
-                    self._start(event)
-                case ChoiceEnd():
-                    self._finish(event, out)
-                case UsageSoFar():
-                    pass
-                case OpaqueEvent():
-                    self._opaque(event, out)
-                case End():
-                    self._end(event, out)
-                case Failure():
-                    out.append(Out(format_error(event)[1]))
-            if event.extras and not isinstance(event, Failure):
-                self._extras(event)
+            if type(event) is PartDelta:
+                self._delta(event, out)
+            else:
+                self._event(event, out)
         return out
+
+    def _event(self, event: AnyEvent, out: list[Out]) -> None:
+        match event:
+            case PartDelta():
+                self._delta(event, out)
+            case PartStart():
+                self._start_part(event, out)
+            case PartEnd():
+                self._end_part(event, out)
+            case Start():
+                self._start(event)
+            case ChoiceEnd():
+                self._finish(event, out)
+            case UsageSoFar():
+                pass
+            case OpaqueEvent():
+                self._opaque(event, out)
+            case End():
+                self._end(event, out)
+            case Failure():
+                out.append(Out(format_error(event)[1]))
+        if event.extras and isinstance(event, Start | ChoiceEnd):
+            foreign(event, NAME, "response", self._lose)
 
     def _start(self, event: Start) -> None:
         self._base = {"id": event.id, "object": "chat.completion.chunk", "created": event.created, "model": event.model}
@@ -408,13 +415,11 @@ class Formatter:
 
     def _delta(self, event: PartDelta, out: list[Out]) -> None:
         key = event.choice, event.index
-        part = self._parts.get(key)
-        plain = not event.logprobs and not event.extras and event.choice in self._called
-        if type(part) is Text and plain and event.text and not part.refusal:
-            words = encode_json(event.text)
-            out.append(Out(b'%b%d,"delta":{"content":%b%b' % (self._head, event.choice, words, self._foot)))
-        elif event.text or event.logprobs:
-            self._say(event, part, out)
+        text, head = event.text, self._plain.get(key)
+        if head is not None and text and not event.logprobs and not event.extras:
+            out.append(Out(head + encode_json(text) + self._foot))
+        elif text or event.logprobs:
+            self._say(event, self._parts.get(key), out)
         if event.citation is not None:
             annotation = format_annotation(
                 event.citation, f"response.choices[{event.choice}].parts[{event.index}].citation", self._lose
@@ -422,7 +427,7 @@ class Formatter:
             if annotation:
                 place = self._cited[event.choice] = self._cited.get(event.choice, -1) + 1
                 out.append(self._chunk(event.choice, {"annotations": [{**annotation, "index": place}]}))
-        if event.signature is not None and part is not None:
+        if event.signature is not None and (part := self._parts.get(key)) is not None:
             part.signature = event.signature
 
     def _say(self, event: PartDelta, part: AnyPart | None, out: list[Out]) -> None:
@@ -453,6 +458,8 @@ class Formatter:
             case Text():
                 if event.choice not in self._called:
                     out.append(self._chunk(event.choice, {"content": ""}))
+                if not part.refusal:
+                    self._plain[key] = b'%b%d,"delta":{"content":' % (self._head, event.choice)
                 for citation in part.citations:
                     self._delta(PartDelta(choice=event.choice, index=event.index, citation=citation), out)
             case Thinking():
@@ -486,6 +493,7 @@ class Formatter:
     def _end_part(self, event: PartEnd, out: list[Out]) -> None:
         key = event.choice, event.index
         part = self._parts.pop(key, None)
+        self._plain.pop(key, None)
         path = f"response.choices[{event.choice}].parts[{event.index}]"
         carried: AnyPart | Signature | None = None
         match part:
@@ -527,11 +535,6 @@ class Formatter:
             out.append(self._chunk(event.choice, dict(event.data["delta"])))
         else:
             out.append(Out({**self._base, "choices": [], **self._tail, **event.data}))
-
-    def _extras(self, event: AnyEvent) -> None:
-        if not isinstance(event, Start | ChoiceEnd):
-            return
-        foreign(event, NAME, "response", self._lose)
 
     def _end(self, event: End, out: list[Out]) -> None:
         if self._usage:

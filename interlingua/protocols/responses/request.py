@@ -8,6 +8,7 @@ reasoning sealed into the answer, since its client will bring the whole conversa
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, get_args
 
 from interlingua.ir import Effort, Json, Message, Output, Reasoning, Request, Text, ToolChoice
@@ -17,6 +18,7 @@ from interlingua.protocols.responses.items import parse_input
 from interlingua.protocols.responses.names import NAME, SHARED, VENDOR
 from interlingua.protocols.responses.tools import format_tool_choice, format_tools, parse_tool_choice, parse_tools
 from interlingua.protocols.responses.turns import Items
+from interlingua.protocols.shared import Reader, written
 from interlingua.protocols.wire import boolean, foreign, integer, keep, merge, need, note, number, obj, text
 
 EFFORTS: Final[tuple[str, ...]] = get_args(Effort)
@@ -109,9 +111,12 @@ def _tool_choice(request: Request, value: Any, rest: _Rest) -> None:
 
 
 def _tools(request: Request, value: Any, rest: _Rest) -> None:
-    request.tools = parse_tools(value)
+    request.tools = _read_tools(value)
     if not request.tools:
         rest.mine["~tools"] = True
+
+
+_read_tools: Final = Reader(parse_tools)
 
 
 def _include(request: Request, value: Any, rest: _Rest) -> None:
@@ -204,7 +209,7 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
         out["input"] = items.out
     _format_limits(request, target, said is not None, out, lose)
     if request.tools:
-        if tools := format_tools(request.tools, lose):
+        if tools := written(request.tools, (NAME,), partial(format_tools, request.tools), lose):
             out["tools"] = tools
     elif "~tools" in mine:
         out["tools"] = []
