@@ -78,7 +78,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def is_base64(data: Raw) -> bool:
-    return bytes(memoryview(data)[:1]) == b'"'
+    """Which of the two ways a vector is written in. Raises UpstreamGarbage where it is neither."""
+    first = bytes(memoryview(data)[:1])
+    if first not in (b"[", b'"'):
+        raise UpstreamGarbage("The provider's vector is neither an array nor base64.")
+    return first == b'"'
 
 
 def as_floats(data: Raw) -> Raw:

@@ -14,6 +14,8 @@ from google.genai import types
 from google.oauth2.credentials import Credentials
 from sdks_speakers import losses_in
 
+from interlingua.mock.embeddings import vector
+
 Json = dict[str, Any]
 
 BACKENDS = """
@@ -82,6 +84,10 @@ class Told(NamedTuple):
     model: str | None
     heads: Mapping[str, str]
 
+    def gives(self, texts: list[str], size: int) -> bool:
+        """Whether these are the texts' vectors. (To compare them in an assertion has pytest tell their difference for minutes.)"""
+        return self.vectors == [vector(text, size) for text in texts]
+
     @property
     def losses(self) -> dict[str, str]:
         return losses_in(self.heads.get("x-interlingua-losses", ""))
@@ -90,17 +96,17 @@ class Told(NamedTuple):
 class Speakers:
     """Every SDK, pointed at one gateway. Each method: (model, texts, options in the SDK's own words) -> Told."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str = "any", secret: str = "any") -> None:
         self.url = url
         self.heads: Mapping[str, str] = {}
         self.http = httpx2.AsyncClient(verify=False, timeout=20, event_hooks={"response": [self._see]})
-        self.openai = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, http_client=self.http)
+        self.openai = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, http_client=self.http)
         self.azure = openai.AsyncAzureOpenAI(
-            azure_endpoint=url, api_key="any", api_version="2024-10-21", max_retries=0, http_client=self.http
+            azure_endpoint=url, api_key=key, api_version="2024-10-21", max_retries=0, http_client=self.http
         )
         options = types.HttpOptions(base_url=url, httpx_async_client=self.http, client_args={"verify": False})
         options.retry_options = types.HttpRetryOptions(attempts=1)
-        self.gemini = genai.Client(api_key="any", http_options=options)
+        self.gemini = genai.Client(api_key=key, http_options=options)
         self.vertex = genai.Client(
             vertexai=True, project="p", location="us-central1", credentials=Credentials("t"), http_options=options
         )
@@ -108,8 +114,8 @@ class Speakers:
             "bedrock-runtime",
             region_name="us-east-1",
             endpoint_url=url,
-            aws_access_key_id="AKIAANY",
-            aws_secret_access_key="any",
+            aws_access_key_id="AKIAVIRTUAL",
+            aws_secret_access_key=secret,
             config=Config(retries={"max_attempts": 0}),
         )
 

@@ -200,17 +200,17 @@ def written(out: Json, node: Node, name: str) -> Json:
 
 
 def joined(answers: list[Vectors]) -> Vectors:
-    """Several answers as the one they are parts of. Usage is told where each tells it."""
+    """Several answers as the one they are parts of. Usage is told where each tells it; extras, where all say the same."""
     if len(answers) == 1:
         return answers[0]
     whole, counts = answers[0], [answer.usage and answer.usage.input for answer in answers]
-    said = [count for count in counts if count is not None]
+    counted = [count for count in counts if count is not None]
     others = {kind: [raw for answer in answers for raw in answer.others.get(kind, [])] for kind in whole.others}
     return Vectors(
         id=whole.id,
         model=whole.model,
         vectors=[vector for answer in answers for vector in answer.vectors],
         others=others,
-        usage=Usage(input=sum(said)) if len(said) == len(counts) else None,
-        extras=whole.extras,
+        usage=Usage(input=sum(counted)) if len(counted) == len(counts) else None,
+        extras={name: said for name, said in whole.extras.items() if all(answer.extras.get(name) == said for answer in answers)},
     )

@@ -46,6 +46,8 @@ from interlingua.protocols.wire import (
     text,
 )
 
+Shared = tuple[int | None, Truncate | None]  # dimensions, truncate: said of each input, and the same of all
+
 PROTOCOL: Final = NAME
 TASKS: Final[frozenset[str]] = frozenset(Task.__args__)
 _UNSAID: Final = ("", "unspecified", "task_type_unspecified")
@@ -59,20 +61,26 @@ def parse_request(body: Json, model: str | None = None) -> Embedding:
         if "content" not in body:
             raise InvalidRequest("content, or requests, is required", param="content")
         note_down(request, NAME, "~single")
-        request.inputs.append(_item(body, "", request, first=True))
+        item, (request.dimensions, request.truncate) = _item(body, "", request.model)
+        request.inputs.append(item)
         return request
     rows = array(body.pop("requests"), "requests")
     for i, row in enumerate(rows):
         path = f"requests[{i}]"
-        request.inputs.append(_item(obj(row, path), f"{path}.", request, first=i == 0))
+        item, shared = _item(obj(row, path), f"{path}.", request.model)
+        if i and shared != (request.dimensions, request.truncate):
+            field = "outputDimensionality" if shared[0] != request.dimensions else "autoTruncate"
+            raise InvalidRequest(f"{path}.{field} must be the same in all requests of a batch", param=f"{path}.{field}")
+        request.dimensions, request.truncate = shared
+        request.inputs.append(item)
     keep(request, NAME, body)
     return request
 
 
-def _item(value: Json, path: str, request: Embedding, first: bool) -> Item:
+def _item(value: Json, path: str, model: str) -> tuple[Item, Shared]:
     d = spell(value, EMBEDDING)
     named = d.pop("model", None)
-    if named is not None and text(named, f"{path}model").rpartition("models/")[2] != request.model.rpartition("models/")[2]:
+    if named is not None and text(named, f"{path}model").rpartition("models/")[2] != model.rpartition("models/")[2]:
         raise InvalidRequest(f"{path}model must be the one that the path names", param=f"{path}model")
     content = obj(need(d, "content", f"{path}content"), f"{path}content").copy()
     parts = array(need(content, "parts", f"{path}content.parts"), f"{path}content.parts")
@@ -81,15 +89,11 @@ def _item(value: Json, path: str, request: Embedding, first: bool) -> Item:
         note_down(item, NAME, "~role", role)
     keep_in(item, NAME, "content", content)
     config = spell(obj(d.pop("embedContentConfig", None) or {}, f"{path}embedContentConfig"), EMBEDDING)
-    _configure(item, request, config, f"{path}embedContentConfig.", first)
-    _configure(item, request, d, path, first and not _said(request))
+    older = _configure(item, d, path)
+    newer = _configure(item, config, f"{path}embedContentConfig.")
     keep_in(item, NAME, "embedContentConfig", config)
     keep(item, NAME, d)
-    return item
-
-
-def _said(request: Embedding) -> bool:
-    return request.dimensions is not None or request.truncate is not None
+    return item, (newer[0] or older[0], newer[1] or older[1])
 
 
 def _part(value: Any, path: str) -> Text | Media | Opaque:
@@ -108,26 +112,19 @@ def _content(parts: list[Text | Media | Opaque], path: str) -> Item:
     return Item(parts=parts)
 
 
-def _configure(item: Item, request: Embedding, d: Json, path: str, first: bool) -> None:
-    """Takes the known fields out of `d`. What all inputs share must be said of each alike."""
+def _configure(item: Item, d: Json, path: str) -> Shared:
+    """Takes the known fields out of `d`."""
+    dimensions: int | None = None
+    truncate: Truncate | None = None
     if (task := d.pop("taskType", None)) is not None:
         item.task = read_task(task, f"{path}taskType", item, NAME)
     if (title := d.pop("title", None)) is not None:
         item.title = text(title, f"{path}title")
     if (size := d.pop("outputDimensionality", None)) is not None:
         dimensions = integer(size, f"{path}outputDimensionality")
-        if not first and request.dimensions != dimensions:
-            raise _uneven(f"{path}outputDimensionality")
-        request.dimensions = dimensions
     if (cut := d.pop("autoTruncate", None)) is not None:
-        truncate: Truncate = "end" if boolean(cut, f"{path}autoTruncate") else "none"
-        if not first and request.truncate != truncate:
-            raise _uneven(f"{path}autoTruncate")
-        request.truncate = truncate
-
-
-def _uneven(path: str) -> InvalidRequest:
-    return InvalidRequest(f"{path} must be the same in all requests of a batch", param=path)
+        truncate = "end" if boolean(cut, f"{path}autoTruncate") else "none"
+    return dimensions, truncate
 
 
 def read_task(value: Any, path: str, item: Item, name: str) -> Task | None:

@@ -34,7 +34,9 @@ from interlingua.protocols.openai.errors import failure_of
 from interlingua.protocols.openai.names import NAME
 from interlingua.protocols.wire import (
     array,
+    as_count,
     as_obj,
+    as_text,
     choice,
     decode_json,
     integer,
@@ -48,7 +50,7 @@ from interlingua.protocols.wire import (
 )
 
 PROTOCOL: Final = NAME
-_KNOWN: Final = frozenset(("object", "data", "model", "usage"))
+_KNOWN: Final = frozenset(("object", "data", "model", "usage", "id", "created"))
 _WHOM: Final = "this host"
 _TASKS: Final[dict[str, Task]] = {
     "search_query": "retrieval_query",
@@ -163,13 +165,22 @@ def parse_response(body: bytes, headers: Mapping[str, str]) -> Vectors:
     rows: list[_Row] = decoded(top["data"], list[_Row])
     if all(row.index is not None for row in rows):
         rows.sort(key=lambda row: row.index or 0)
-    usage = as_obj(decode_json(top["usage"])) if "usage" in top else {}
-    return Vectors(
-        model=decoded(top.get("model") or b'""', str | None) or "",
+    usage = as_obj(_plain(top, "usage"))
+    answer = Vectors(
+        id=as_text(_plain(top, "id")) or "",
+        created=as_count(_plain(top, "created")) or 0,
+        model=as_text(_plain(top, "model")) or "",
         vectors=[Vector(data=row.embedding) for row in rows],
         usage=usage_of(usage.get("prompt_tokens", usage.get("total_tokens"))),
         extras=kept(top, NAME, _KNOWN),
     )
+    if "id" in top:  # OpenAI's own answers have none
+        note_down(answer, NAME, "~id")
+    return answer
+
+
+def _plain(top: dict[str, Raw], key: str) -> Any:
+    return decode_json(top[key]) if key in top else None
 
 
 def format_response(answer: Vectors, request: Embedding, lose: Lose) -> Json:
@@ -178,7 +189,8 @@ def format_response(answer: Vectors, request: Embedding, lose: Lose) -> Json:
     data = [{"object": "embedding", "index": i, "embedding": as_asked(row.data)} for i, row in enumerate(answer.vectors)]
     tokens = answer.usage.input if answer.usage is not None else None
     usage = None if tokens is None else {"prompt_tokens": tokens, "total_tokens": tokens}
-    return written({"object": "list", "data": data, "model": answer.model, "usage": usage}, answer, NAME)
+    named = {"id": answer.id, "created": answer.created} if note(answer, NAME, "~id") else {}
+    return written({**named, "object": "list", "data": data, "model": answer.model, "usage": usage}, answer, NAME)
 
 
 def field_path(path: str, request: Embedding) -> str:
