@@ -85,7 +85,7 @@ class Told(NamedTuple):
     heads: Mapping[str, str]
 
     def gives(self, texts: list[str], size: int) -> bool:
-        """Whether these are the texts' vectors. (To compare them in an assertion has pytest tell their difference for minutes.)"""
+        """Whether these are the texts' vectors. (pytest would tell the difference of lists so long for minutes.)"""
         return self.vectors == [vector(text, size) for text in texts]
 
     @property
