@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from interlingua.config import Backend
-from interlingua.embeddings import Embedding, Vectors
+from interlingua.embeddings import FLOATS, Embedding, Vectors
 from interlingua.errors import InvalidRequest, Unsupported, UpstreamGarbage
 from interlingua.ir import Json
 from interlingua.losses import Losses
@@ -49,7 +49,7 @@ async def run(job: Job, fetch: Fetch, request: Embedding) -> Vectors:
     """Raises GatewayError: what befell the first request that failed; the others are given up then."""
     answers = [job.wire.parse_response(*told) for told in await _all(job, fetch)]
     answer, count = joined(answers), len(request.inputs)
-    rows = [answer.vectors] if answer.vectors or not answer.others else []
+    rows = [answer.vectors] if FLOATS in request.types else []
     if not all(len(found) == count for found in (*rows, *answer.others.values())):
         raise UpstreamGarbage(f"The provider was asked for {count} embeddings and gave another number.")
     return answer

@@ -194,7 +194,7 @@ _VERTEX_CLAUDE: Final = Host(
     counted=_anthropic_count,
 )
 # Which model by which method: google-genai's t_is_vertex_embed_content_model. Texts of one `predict`: cloud.google.com/
-# vertex-ai/generative-ai/docs/embeddings/get-text-embeddings.
+# vertex-ai/generative-ai/docs/embeddings/get-text-embeddings; of a batch: as at the Gemini API.
 _VERTEX_MODEL: Final = _LOCATION + "/google/models/{model}"
 _VERTEX_EMBEDS: Final = (
     Embeds("gemini", _VERTEX_MODEL + ":embedContent", 1, "maas", frozenset(("config", "single"))),

@@ -4,7 +4,7 @@ import asyncio
 import json
 import struct
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import openai
@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from test_bedrock_gateway import MODE
 
 from interlingua.embedder import AT_ONCE, FACES, Job, run
-from interlingua.embeddings import Embedding, Item, Task, as_base64, as_floats
+from interlingua.embeddings import Embedding, Item, Task, Vectors, as_base64, as_floats
 from interlingua.errors import InvalidRequest, ProviderFailure, Unsupported, UpstreamBroken, UpstreamGarbage
 from interlingua.ir import Json, Media, Text
 from interlingua.losses import Losses
@@ -262,6 +262,61 @@ def test_cohere_is_asked_in_order_and_for_one_task_at_a_time(tasks: list[Task | 
     assert all(0 < len(body["texts"]) <= 3 for body in bodies)
 
 
+# Anything whatever
+
+_WORDS = sorted({word for body in FULL.values() for word in json.dumps(body).replace('"', " ").split() if word.isidentifier()})
+_VALUES: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(_WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_WORDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("door", FACES)
+@given(body=st.dictionaries(st.sampled_from(_WORDS), _VALUES, max_size=5), data=st.data())
+def test_any_body_is_read_or_refused(door: tuple[str, str], body: Json, data: st.DataObject) -> None:
+    seed: Json = data.draw(st.sampled_from([*FULL.values()]))
+    try:
+        request = FACES[door].parse_request({**json.loads(json.dumps(seed)), **body}, "m", None)
+        assert isinstance(request, Embedding)
+        for wire, target in EMBEDDINGS.items():
+            target.format_request(request, goal(wire), Losses())
+    except InvalidRequest as error:
+        assert str(error)
+
+
+_ANSWERS = ("data", "embedding", "embeddings", "predictions", "values", "statistics", "usage", "index", "float", "int8", "id")
+_ANSWER: Any = st.recursive(
+    st.none() | st.integers() | st.sampled_from(("AACAPw==", "x")) | st.lists(st.floats(allow_nan=False, width=32), max_size=2),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_ANSWERS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def at_once(asked: Coroutine[Any, Any, Vectors]) -> Vectors:
+    """What a coroutine that waits for nothing returns."""
+    try:
+        asked.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError
+
+
+@pytest.mark.parametrize("wire", EMBEDDINGS)
+@given(body=st.dictionaries(st.sampled_from(_ANSWERS), _ANSWER, max_size=5))
+def test_any_answer_is_read_or_refused(wire: str, body: Json) -> None:
+    async def fetch(path: str, asked: Json) -> tuple[bytes, Mapping[str, str]]:
+        return json.dumps(body).encode(), {}
+
+    for client, face in EMBEDDINGS.items():
+        request = read(client, FULL[client])
+        try:
+            answer = at_once(run(Job(EMBEDDINGS[wire], "/p", [{}]), fetch, request))
+            face.format_response(answer, request, Losses())
+        except (UpstreamGarbage, ProviderFailure) as error:
+            assert str(error)
+
+
 # Many requests
 
 
@@ -299,8 +354,9 @@ async def test_one_failure_ends_them_all() -> None:
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
+    asked, request = job(50)
     with pytest.raises(UpstreamBroken, match="it broke"):
-        await run(*(lambda pair: (pair[0], fetch, pair[1]))(job(50)))
+        await run(asked, fetch, request)
     assert len(begun) <= AT_ONCE
 
 

@@ -4,7 +4,7 @@ A wire format is one module, `protocols/<name>/...`, and one line in registry.EM
 ask for embeddings through the interface of every other request.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 from typing import Protocol as Interface
 
@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from interlingua.embeddings import FLOATS, Embedding, Item, Vectors
 from interlingua.errors import InvalidRequest, Unsupported, UpstreamGarbage
-from interlingua.ir import Json, Node, Opaque, Request, Response, Text, Usage
+from interlingua.ir import Json, Node, Request, Response, Text, Usage
 from interlingua.protocols import Lose, Protocol
 from interlingua.protocols.wire import as_count, foreign
 
@@ -91,11 +91,6 @@ class Face:
 # Requests
 
 
-def batches(request: Embedding, size: int) -> Iterator[list[Item]]:
-    for start in range(0, len(request.inputs), size):
-        yield request.inputs[start : start + size]
-
-
 def drop(request: Embedding, lose: Lose, whom: str, *fields: str) -> None:
     """Reports the fields that are said, and that `whom` has no word for."""
     for field in fields:
@@ -147,10 +142,6 @@ def word(item: Item, path: str, whom: str, lose: Lose) -> str:
 def seen(item: Item) -> bool:
     """Whether an input holds more than words and tokens."""
     return any(not isinstance(part, Text) for part in item.parts)
-
-
-def opaque(item: Item) -> bool:
-    return any(isinstance(part, Opaque) for part in item.parts)
 
 
 # Answers

@@ -18,7 +18,6 @@ from interlingua.ir import Json
 from interlingua.protocols import Lose
 from interlingua.protocols.embedding import (
     Goal,
-    batches,
     decoded,
     drop,
     drop_foreign,
@@ -120,11 +119,8 @@ def format_request(request: Embedding, goal: Goal, lose: Lose) -> list[Json]:
     rest = _options(request, goal, lose)
     bare = note(request, NAME, "~bare") is not None
     inputs = [_said(item, f"inputs[{i}]", goal, lose) for i, item in enumerate(request.inputs)]
-    out: list[Json] = []
-    for start, items in enumerate(batches(request, goal.batch)):
-        piece = inputs[start * goal.batch : start * goal.batch + len(items)]
-        out.append(written({"model": goal.model, "input": piece[0] if bare else piece, **rest}, request, NAME))
-    return out
+    pieces = [inputs[start : start + goal.batch] for start in range(0, len(inputs), goal.batch)]
+    return [written({"model": goal.model, "input": piece[0] if bare else piece, **rest}, request, NAME) for piece in pieces]
 
 
 def _said(item: Item, path: str, goal: Goal, lose: Lose) -> str | list[int]:
