@@ -13,7 +13,7 @@ import running
 from botocore.exceptions import ClientError
 from conftest import Start
 from embedding_speakers import BACKENDS, Speakers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.structs import replace
@@ -273,6 +273,7 @@ _VALUES: Any = st.recursive(
 
 
 @pytest.mark.parametrize("door", FACES)
+@settings(max_examples=50)
 @given(body=st.dictionaries(st.sampled_from(_WORDS), _VALUES, max_size=5), data=st.data())
 def test_any_body_is_read_or_refused(door: tuple[str, str], body: Json, data: st.DataObject) -> None:
     seed: Json = data.draw(st.sampled_from([*FULL.values()]))
@@ -303,6 +304,7 @@ def at_once(asked: Coroutine[Any, Any, Vectors]) -> Vectors:
 
 
 @pytest.mark.parametrize("wire", EMBEDDINGS)
+@settings(max_examples=50)
 @given(body=st.dictionaries(st.sampled_from(_ANSWERS), _ANSWER, max_size=5))
 def test_any_answer_is_read_or_refused(wire: str, body: Json) -> None:
     async def fetch(path: str, asked: Json) -> tuple[bytes, Mapping[str, str]]:
