@@ -5,6 +5,7 @@ protocols.registry.PROTOCOLS. So another cloud in front of a known wire format i
 fields between body, headers and path: then `reshape` says how.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final, Literal
@@ -20,6 +21,17 @@ Credential = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "google
 Reshape = Callable[[Json, bytes, bool], tuple[Json, bytes]]
 
 
+class Embeds(Struct, frozen=True):
+    """How embeddings are asked for: the wire format (a key of registry.EMBEDDINGS), the path, and the inputs that one request
+    takes. `models`: a pattern that is found in the names of the models asked so; `quirks` are read by the wire format."""
+
+    wire: str
+    path: str
+    batch: int
+    models: str = ""
+    quirks: frozenset[str] = frozenset()
+
+
 class Host(Struct, frozen=True, kw_only=True):
     """A place that speaks `protocol`.
 
@@ -30,7 +42,7 @@ class Host(Struct, frozen=True, kw_only=True):
     `quirks` are read by the protocol: gemini/ for `external_urls`, openai/dialect.py tells of the others.
     `counted` makes of a body the one that the counter takes; `reshape` moves what this host wants elsewhere:
     (body, the header lines that go with it, whether it is counted) to the body and lines that are sent.
-    `families`: models of another maker that the same backend serves in another way.
+    `families`: models of another maker that the same backend serves in another way. `embeds`: the first whose `models` fit.
     """
 
     name: str
@@ -46,10 +58,16 @@ class Host(Struct, frozen=True, kw_only=True):
     reshape: Reshape | None = None
     counted: Callable[[Json, str], Json] | None = None
     families: Mapping[str, "Host"] = {}
+    embeds: tuple[Embeds, ...] = ()
 
     def serving(self, model: str) -> "Host":
         """The row by which `model` is asked at this backend."""
         return self.families.get(facts(model).family, self) if self.families else self
+
+    def embedding(self, model: str) -> Embeds | None:
+        """How `model` is asked for embeddings; None: it is not known to make any here."""
+        lowered = model.lower()
+        return next((way for way in self.embeds if re.search(way.models, lowered)), None)
 
     def filled(self, path: str, model: str) -> str:
         """One of the paths with the model in it."""
@@ -63,7 +81,8 @@ class Host(Struct, frozen=True, kw_only=True):
             row = replace(row, url=_GOOGLE.get(words.get("location") or "", row.url))
         families = {family: other.placed(**words) for family, other in row.families.items()}
         texts = {field: _named(getattr(row, field), named) for field in ("url", "path", "stream_path", "count_path")}
-        return replace(row, families=families, **texts)
+        embeds = tuple(replace(way, path=_named(way.path, named)) for way in row.embeds)
+        return replace(row, families=families, embeds=embeds, **texts)
 
 
 def _named(text: str | None, words: dict[str, str]) -> str | None:
@@ -114,7 +133,8 @@ def _claude_on_vertex(body: Json, headers: bytes, counting: bool) -> tuple[Json,
 # The vendors: platform.openai.com/docs/api-reference, platform.claude.com/docs/en/api/overview, ai.google.dev/api; the
 # credential is the form each documents for curl, the variables are those that its SDK reads.
 
-_OPENAI: Final = Host(name="openai", protocol="openai", url="https://api.openai.com", keys=("OPENAI_API_KEY",))
+_EMBEDS: Final = (Embeds("openai", "/embeddings", 2048),)
+_OPENAI: Final = Host(name="openai", protocol="openai", url="https://api.openai.com", keys=("OPENAI_API_KEY",), embeds=_EMBEDS)
 _RESPONSES: Final = replace(_OPENAI, name="responses", protocol="responses", path="/responses", stream_path="/responses")
 _ANTHROPIC: Final = Host(
     name="anthropic",
@@ -138,14 +158,20 @@ _GEMINI: Final = Host(
     count_path="/models/{model}:countTokens",
     keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
     counted=_gemini_count,
+    embeds=(Embeds("gemini", "/models/{model}:batchEmbedContents", 100),),  # "at most 100 requests can be in one batch"
 )
 
 # Azure OpenAI: learn.microsoft.com/azure/ai-foundry/openai/reference and .../api-version-lifecycle (the v1 surface);
 # paths as openai.lib.azure has them. A model's name is its deployment's.
 
-_AZURE: Final = Host(name="azure", protocol="openai", prefix="/openai/v1", credential="api-key", keys=("AZURE_OPENAI_API_KEY",))
+_AZURE: Final = Host(
+    name="azure", protocol="openai", prefix="/openai/v1", credential="api-key", keys=("AZURE_OPENAI_API_KEY",), embeds=_EMBEDS
+)
 _AZURE_PATH: Final = "/deployments/{model}/chat/completions?api-version={api_version}"
-_DATED: Final = {"azure": replace(_AZURE, prefix="/openai", path=_AZURE_PATH, stream_path=_AZURE_PATH)}  # with api_version
+_AZURE_EMBEDS: Final = (Embeds("openai", "/deployments/{model}/embeddings?api-version={api_version}", 2048),)
+_DATED: Final = {  # with api_version
+    "azure": replace(_AZURE, prefix="/openai", path=_AZURE_PATH, stream_path=_AZURE_PATH, embeds=_AZURE_EMBEDS)
+}
 
 # Vertex AI: the discovery document aiplatform.v1, whose FunctionCall has had its id since September 2026; file URLs:
 # cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference. Locations as both SDKs address them.
@@ -167,6 +193,14 @@ _VERTEX_CLAUDE: Final = Host(
     reshape=_claude_on_vertex,
     counted=_anthropic_count,
 )
+# Which model by which method: google-genai's t_is_vertex_embed_content_model. Texts of one `predict`: cloud.google.com/
+# vertex-ai/generative-ai/docs/embeddings/get-text-embeddings; of a batch: as at the Gemini API.
+_VERTEX_MODEL: Final = _LOCATION + "/google/models/{model}"
+_VERTEX_EMBEDS: Final = (
+    Embeds("gemini", _VERTEX_MODEL + ":embedContent", 1, "maas", frozenset(("config", "single"))),
+    Embeds("gemini", _VERTEX_MODEL + ":batchEmbedContents", 100, "gemini", frozenset(("config",))),
+    Embeds("predict", _VERTEX_MODEL + ":predict", 250),
+)
 _VERTEX: Final = Host(
     name="vertex",
     protocol="gemini",
@@ -178,14 +212,21 @@ _VERTEX: Final = Host(
     quirks=frozenset(("external_urls",)),
     counted=_vertex_count,
     families={"claude": _VERTEX_CLAUDE},
+    embeds=_VERTEX_EMBEDS,
 )
 
 
 # Servers that speak OpenAI's Chat Completions, each with what its own documentation says that it lacks or calls otherwise
 
 
-def _like_openai(name: str, url: str | None, key: str, *quirks: str, prefix: str = "/v1") -> Host:
-    return Host(name=name, protocol="openai", url=url, prefix=prefix, keys=(key,), quirks=frozenset(quirks))
+def _like_openai(
+    name: str, url: str | None, key: str, *quirks: str, prefix: str = "/v1", embeds: tuple[Embeds, ...] = _EMBEDS
+) -> Host:
+    return Host(name=name, protocol="openai", url=url, prefix=prefix, keys=(key,), quirks=frozenset(quirks), embeds=embeds)
+
+
+def _embeds(*quirks: str, batch: int = 2048) -> tuple[Embeds, ...]:
+    return (Embeds("openai", "/embeddings", batch, quirks=frozenset(quirks)),)
 
 
 # All of OpenAI's request that Mistral's ChatCompletionRequest (its SDK's types) lacks; it answers 422 extra_forbidden.
@@ -195,6 +236,8 @@ _MISTRAL_LACKS: Final = (
     "no_verbosity no_web_search_options"
 ).split()
 _MISTRAL: Final = (*_MISTRAL_LACKS, "max_tokens", "random_seed", "short_ids", "no_developer", "no_names", "no_cache_marks")
+# docs.mistral.ai/api/#tag/embeddings: model, input, encoding_format, output_dimension, output_dtype, metadata
+_MISTRAL_EMBEDS: Final = _embeds("no_tokens", "no_user", "output_dimension")
 # console.groq.com/docs/openai: "will result in a 400 error"
 _GROQ: Final = ("no_logprobs", "no_logit_bias", "no_top_logprobs", "no_names", "one_choice", "no_cache_marks")
 # api-docs.deepseek.com/api/create-chat-completion: four roles, text and json_object, max_tokens
@@ -217,21 +260,31 @@ _ROWS: Final[tuple[Host, ...]] = (
         credential="aws",
         path="/model/{model}/converse",
         stream_path="/model/{model}/converse-stream",
+        embeds=(
+            Embeds("titan", "/model/{model}/invoke", 1, "titan-embed"),
+            Embeds("cohere", "/model/{model}/invoke", 96, r"cohere\.embed"),
+        ),
     ),
     # docs.vllm.ai/serving/openai_compatible_server (extra parameters), llama.cpp's tools/server/README
     _like_openai("vllm", "http://127.0.0.1:8000", "VLLM_API_KEY", "top_k", "no_cache_marks"),
-    _like_openai("ollama", "http://127.0.0.1:11434", "OLLAMA_API_KEY", *_OLLAMA),
+    _like_openai("ollama", "http://127.0.0.1:11434", "OLLAMA_API_KEY", *_OLLAMA, embeds=_embeds("no_tokens", "no_user")),
     _like_openai("llamacpp", "http://127.0.0.1:8080", "LLAMA_API_KEY", "top_k", "no_cache_marks"),
-    _like_openai("groq", "https://api.groq.com", "GROQ_API_KEY", *_GROQ, prefix="/openai/v1"),
-    _like_openai("mistral", "https://api.mistral.ai", "MISTRAL_API_KEY", *_MISTRAL),
-    _like_openai("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", *_DEEPSEEK),
+    _like_openai("groq", "https://api.groq.com", "GROQ_API_KEY", *_GROQ, prefix="/openai/v1", embeds=()),
+    _like_openai("mistral", "https://api.mistral.ai", "MISTRAL_API_KEY", *_MISTRAL, embeds=_MISTRAL_EMBEDS),
+    _like_openai("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", *_DEEPSEEK, embeds=()),
     _like_openai("xai", "https://api.x.ai", "XAI_API_KEY", "no_cache_marks"),
     # openrouter.ai/docs: api-reference/parameters, features/prompt-caching
     _like_openai("openrouter", "https://openrouter.ai", "OPENROUTER_API_KEY", "top_k", "cache_control", prefix="/api/v1"),
     # docs.together.ai/reference/chat-completions, docs.fireworks.ai/api-reference/post-chatcompletions
-    _like_openai("together", "https://api.together.xyz", "TOGETHER_API_KEY", "top_k", "max_tokens", "no_cache_marks"),
+    _like_openai(
+        "together",
+        "https://api.together.xyz",
+        "TOGETHER_API_KEY",
+        *("top_k", "max_tokens", "no_cache_marks"),
+        embeds=_embeds("no_tokens", "no_user", "no_dimensions", "no_base64"),  # model and input, a string or several
+    ),
     _like_openai("fireworks", "https://api.fireworks.ai", "FIREWORKS_API_KEY", "top_k", "no_cache_marks", prefix="/inference/v1"),
     _like_openai("newapi", None, "NEWAPI_API_KEY", "top_k"),  # a relay: what it lacks is its providers' matter
-    Host(name="mock", protocol="openai", url="http://127.0.0.1:9100"),
+    Host(name="mock", protocol="openai", url="http://127.0.0.1:9100", embeds=_EMBEDS),
 )
 HOSTS: Final[dict[str, Host]] = {row.name: row for row in _ROWS}

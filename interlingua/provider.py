@@ -1,17 +1,18 @@
 """The innermost handler: one call to one backend. IR in, IR out; between them the wire, through the pooled client."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
 
-from interlingua import __version__
+from interlingua import __version__, embedder
 from interlingua.client import Client, Origin, Reply, Timeouts
 from interlingua.config import Backend, Routing
 from interlingua.credentials import credential_of
+from interlingua.embeddings import Embedding
 from interlingua.errors import FramingError, ProviderFailure, Unsupported, UpstreamError, UpstreamGarbage, UpstreamTimeout
 from interlingua.fold import unfold
 from interlingua.framing import eventstream, sse
@@ -20,13 +21,14 @@ from interlingua.ir import End, Failure, Json, Response
 from interlingua.losses import Losses
 from interlingua.pipeline import Answer, Call, Events
 from interlingua.protocols import Protocol, StreamParser, Target, target
-from interlingua.protocols.registry import PROTOCOLS
+from interlingua.protocols.registry import EMBEDDINGS, PROTOCOLS
 from interlingua.protocols.wire import as_obj, decode_json, encode_json
 
 MAX_ANSWER: Final = 256 << 20  # bytes of a unary answer
 _MAX_ERROR: Final = 1 << 20
 _MAX_EVENT: Final = 64 << 20  # of one event: Gemini sends images in one
 _AGENT: Final = f"user-agent: interlingua/{__version__}\r\n".encode()
+_PLAIN: Final = b"content-type: application/json\r\naccept: application/json\r\n"
 _TYPE: Final = b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
 
 
@@ -65,6 +67,8 @@ class Provider:
 
     async def ask(self, call: Call) -> Answer:
         """Raises GatewayError: Unsupported in strict mode, ProviderFailure, or what befell the connection."""
+        if call.request.__class__ is Embedding:
+            return await self._embed(call)
         request = call.request
         decision = call.decision
         assert decision is not None
@@ -89,6 +93,26 @@ class Provider:
         except BaseException:
             reply.close()
             raise
+
+    async def _embed(self, call: Call) -> Answer:
+        request, decision = call.request, call.decision
+        assert decision is not None and isinstance(request, Embedding)
+        call.losses = losses = Losses()
+        job = embedder.job_of(self.backend, decision.model, request, losses)
+        if losses and call.strict:
+            refuse(call, losses, EMBEDDINGS[request.wire].field_path)
+        protocol = PROTOCOLS[job.wire.PROTOCOL]
+
+        async def fetch(path: str, body: Json) -> tuple[bytes, Mapping[str, str]]:
+            reply = await self.forward("POST", path, _PLAIN, encode_json(body), call.deadline)
+            try:
+                if reply.status >= 300:
+                    raise ProviderFailure(await _failure(reply, protocol))
+                return await reply.read(MAX_ANSWER), reply.headers
+            finally:
+                reply.close()
+
+        return Answer(await embedder.run(job, fetch, request))
 
     async def count(self, call: Call, body: Json) -> Json:
         """Asks the provider's own token counter, for a model whose row has one; `body` is as that row's `counted` made it.
@@ -142,9 +166,9 @@ async def _failure(reply: Reply, protocol: Protocol) -> Failure:
     return failure
 
 
-def refuse(call: Call, losses: Losses) -> None:
-    """What strict mode answers to a loss."""
-    field_path = PROTOCOLS[call.client].field_path
+def refuse(call: Call, losses: Losses, field_path: Callable[[str, Any], str] | None = None) -> None:
+    """What strict mode answers to a loss. `field_path`: in whose words, where they are not those of the client's protocol."""
+    field_path = field_path or PROTOCOLS[call.client].field_path
     paths = [field_path(loss.path, call.request) for loss in losses]
     told = ", ".join(f"{path} ({loss.why})" if loss.why else path for path, loss in zip(paths, losses, strict=True))
     raise Unsupported(f"Strict mode: this backend cannot carry {told}", param=paths[0])

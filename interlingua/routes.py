@@ -9,7 +9,9 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-Action = Literal["generate", "count", "models", "model", "kept", "items", "health", "ready", "metrics", "status"]
+Action = Literal[
+    "generate", "embed", "predict", "invoke", "count", "models", "model", "kept", "items", "health", "ready", "metrics", "status"
+]
 
 
 class Door(Struct, frozen=True):
@@ -27,6 +29,7 @@ class Door(Struct, frozen=True):
 _EXACT: Final[dict[str, Door]] = {
     "/v1/chat/completions": Door("generate", "openai"),
     "/v1/responses": Door("generate", "responses"),
+    "/v1/embeddings": Door("embed", "openai"),
     "/v1/messages": Door("generate", "anthropic"),
     "/v1/messages/count_tokens": Door("count", "anthropic"),
     "/v1/models": Door("models", "openai", "GET"),
@@ -36,11 +39,13 @@ _EXACT: Final[dict[str, Door]] = {
     "/metrics": Door("metrics", method="GET"),
     "/api/system/status": Door("status", method="GET"),
 }
-_BEDROCK: Final = re.compile(r"(?:/bedrock|/providers/bedrock)?/model/(.+)/(converse|converse-stream)", re.S)
-_AZURE: Final = re.compile(r"/openai/deployments/([^/]+)/chat/completions")
-_VERTEX: Final = re.compile(r"/(?:v1|v1beta1)(?:/projects/[^/]+/locations/[^/]+)?/publishers/([^/]+)/models/([^:]+?):(\w+)", re.S)
+_BEDROCK: Final = re.compile(r"(?:/bedrock|/providers/bedrock)?/model/(.+)/(converse|converse-stream|invoke)", re.S)
+_AZURE: Final = re.compile(r"/openai/deployments/([^/]+)/(chat/completions|embeddings)")
+_VERTEX: Final = re.compile(
+    r"/(?:v1|v1beta1)(?:/projects/[^/]+/locations/[^/]+)?/publishers/([^/]+)/models/(.+):([A-Za-z]+)", re.S
+)
 _KEPT: Final = re.compile(r"/v1/responses/([^/]+)(/input_items)?")
-_GOOGLE: Final = re.compile(r"/(v1beta|v1)/((?:models|tunedModels)/[^:]+?)(?::(\w+))?", re.S)
+_GOOGLE: Final = re.compile(r"/(v1beta|v1)/((?:models|tunedModels)/.+?)(?::([A-Za-z]+))?", re.S)
 
 
 def find(path: str, query: bytes) -> Door | None:
@@ -50,7 +55,8 @@ def find(path: str, query: bytes) -> Door | None:
     if (match := _KEPT.fullmatch(path)) is not None:
         return Door("items" if match[2] else "kept", "responses", "GET", model=unquote(match[1]))
     if (match := _BEDROCK.fullmatch(path)) is not None:
-        return Door("generate", "bedrock", model=_once(match[1]), stream=match[2] == "converse-stream")
+        action = "invoke" if match[2] == "invoke" else "generate"
+        return Door(action, "bedrock", model=_once(match[1]), stream=match[2] == "converse-stream")
     if path.startswith("/openai/"):
         return _azure(path, query)
     if (match := _VERTEX.fullmatch(path)) is not None:
@@ -75,7 +81,7 @@ def _once(model: str) -> str:
 def _azure(path: str, query: bytes) -> Door | None:
     """The deployment in the path is the model, whatever the body says: so it is at Azure."""
     if (match := _AZURE.fullmatch(path)) is not None:
-        return Door("generate", "openai", model=unquote(match[1]))
+        return Door("embed" if match[2] == "embeddings" else "generate", "openai", model=unquote(match[1]))
     door = find(path.removeprefix("/openai"), query) if path.startswith("/openai/v1/") else None
     return door if door is not None and door.protocol in ("openai", "responses") else None
 
@@ -89,6 +95,10 @@ def _google(model: str, verb: str, query: bytes) -> Door | None:
             return Door("generate", "gemini", model=model, stream=True, sse=b"alt=sse" in query)
         case "countTokens":
             return Door("count", "gemini", model=model)
+        case "embedContent" | "batchEmbedContents":
+            return Door("embed", "gemini", model=model)
+        case "predict":
+            return Door("predict", "gemini", model=model)
         case _:
             return None
 

@@ -16,6 +16,8 @@ import msgspec
 from interlingua import kept, listing, passthrough
 from interlingua.core import Core
 from interlingua.counting import count_tokens
+from interlingua.embedder import FACES, headers_of
+from interlingua.embeddings import Vectors
 from interlingua.errors import (
     GatewayError,
     InvalidRequest,
@@ -166,6 +168,9 @@ class Exchange:
         match door.action:
             case "generate":
                 return await self._generate(door)
+            case "embed" | "predict" | "invoke":
+                self.protocol = FACES[door.action, door.protocol]
+                return await self._generate(door)
             case "count":
                 return await self._tokens(door)
             case "metrics":
@@ -309,7 +314,10 @@ class Exchange:
             response.id = response.id or self.id
             response.created = response.created or int(time.time())
             out = self.protocol.format_response(response, request, self.losses)
-            return await self._send_json(200, out, self.told())
+            headers = self.told()
+            if isinstance(response, Vectors):
+                headers += headers_of(call.client, response)
+            return await self._send_json(200, out, headers)
         finally:
             call.end(self.broke)
             core.metrics.in_flight(-1)

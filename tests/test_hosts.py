@@ -395,7 +395,7 @@ REFUSED = [
     ("/openai/deployments/nothing/chat/completions?api-version=2024-10-21", CHAT_BODY, 404),
     (PLACE + "/google/models/gemini-3-pro:generateContent", FETCHED, 400),
     (PLACE + "/google/models/gemini-3-pro:countTokens", {"generateContentRequest": {"model": "models/x", **TURN}}, 400),
-    (PLACE + "/google/models/gemini-3-pro:predict", TURN, 404),
+    (PLACE + "/google/models/gemini-3-pro:streamRawPredict", TURN, 404),
     ("/v1/projects/p/models/gemini-3-pro:generateContent", TURN, 404),
     (PLACE + "/anthropic/models/claude-haiku-4-5:rawPredict", CLAUDE | {"model": "claude-haiku-4-5"}, 400),
     (PLACE + "/anthropic/models/claude-haiku-4-5:rawPredict", CLAUDE | {"stream": True}, 400),
@@ -528,10 +528,12 @@ async def test_vertex_takes_a_token_or_a_key(settings: str, header: tuple[str, s
 
 async def test_a_pass_through_bears_the_token(tmp_path: Path):
     async with scene(tmp_path, 'protocol = "vertex"\nproject = "p"\nlocation = "global"\naccess_token_env = "T"') as s:
-        reply = await s.http.post("/providers/b/v1/projects/p/x:predict", json={"a": 1}, headers={"authorization": "Bearer mine"})
+        reply = await s.http.post(
+            "/providers/b/v1/projects/p/x:streamRawPredict", json={"a": 1}, headers={"authorization": "Bearer mine"}
+        )
         assert reply.status_code == 200
         heard = s.provider.heard[-1]
-        assert heard.line == "POST /v1/projects/p/x:predict HTTP/1.1"
+        assert heard.line == "POST /v1/projects/p/x:streamRawPredict HTTP/1.1"
         assert heard.headers["authorization"] == "Bearer ya29.secret-token" and heard.body == {"a": 1}
 
 
@@ -581,7 +583,7 @@ async def test_a_token_that_does_not_come_ends_with_the_deadline(tmp_path: Path,
         ("/v1/projects/p/locations/l/publishers/google/models/g:countTokens", "", Door("count", "gemini", model="g")),
         ("/v1beta1/publishers/google/models/g:countTokens", "", Door("count", "gemini", model="g")),
         ("/v1/projects/p/locations/l/publishers/b/models/a/g:countTokens", "", Door("count", "gemini", model="b/a/g")),
-        ("/v1/projects/p/locations/l/publishers/google/models/g:predict", "", None),
+        ("/v1/projects/p/locations/l/publishers/google/models/g:streamRawPredict", "", None),
         ("/v1/projects/p/locations/l/publishers/google/models/g", "", None),
     ],
 )

@@ -25,16 +25,16 @@ OURS = sorted(PACKAGE.rglob("*.py"))
 
 # An import only ever goes down, or stays on its floor.
 FLOORS = [
-    {"__init__", "ir", "losses", "errors", "models"},
+    {"__init__", "ir", "losses", "errors", "models", "embeddings"},
     {"framing", "fold", "carry", "media", "schema", "metrics"},
     {"protocols"},
     {"hosts", "config", "routing", "client", "credentials", "sigv4", "store"},
-    {"health", "pipeline", "policies", "provider", "checks"},
+    {"health", "pipeline", "policies", "provider", "embedder", "checks"},
     {"routes", "counting", "listing", "passthrough", "kept", "core", "connection", "server"},
     {"app", "demo", "commands", "__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-TRANSLATION = {"ir", "losses", "fold", "carry", "framing", "protocols", "media", "schema"}
+TRANSLATION = {"ir", "embeddings", "losses", "fold", "carry", "framing", "protocols", "media", "schema"}
 WAIVER = re.compile(r"#.*\b(noqa|type:\s*ignore|pyright:\s*(ignore|basic)|pragma:\s*no\s*cover|fmt:\s*(off|skip))", re.IGNORECASE)
 
 MAX_FUNCTION, MAX_FILE = 60, 800

@@ -28,6 +28,7 @@ import typing_extensions
 from pydantic import BaseModel
 
 from tools.mock_bedrock_schema import bedrock
+from tools.mock_embedding_schemas import embeddings
 
 Json = dict[str, Any]
 Fields = dict[str, tuple[bool, list[Any]]]  # name -> (required, the types it may have)
@@ -306,6 +307,10 @@ class GeminiWriter(Writer):
         self.defs["CountTokensRequest"] = {"type": "object", "properties": count, "additionalProperties": False}
         return {"$schema": DRAFT, "$ref": "#/$defs/GenerateContentRequest", "$defs": dict(sorted(self.defs.items()))}
 
+    def content(self) -> tuple[Json, Json]:
+        """A Content's schema, and the definitions it needs."""
+        return self.object_ref([self.genai.Content]), self.defs
+
     def _special(self) -> dict[str, Json]:
         """Fields whose Python type is friendlier than the wire's."""
         genai = self.genai
@@ -333,6 +338,10 @@ def openai() -> Json:
         chat.ChatCompletionAssistantMessageParam: [chat.ChatCompletionMessage],
     }
     return Writer(also).document(params.CompletionCreateParamsNonStreaming, params.CompletionCreateParamsStreaming)
+
+
+def openai_embeddings() -> Json:
+    return Writer().document(import_module("openai.types.embedding_create_params").EmbeddingCreateParams)
 
 
 def responses() -> Json:
@@ -377,6 +386,7 @@ def documents() -> dict[str, str]:
         "anthropic_count.json": _write(anthropic_count()),
         "gemini.json": _write(GeminiWriter().request()),
         "bedrock.json": _write(bedrock(DRAFT)),
+        "embeddings.json": _write(embeddings(DRAFT, openai_embeddings(), GeminiWriter().content)),
     }
 
 

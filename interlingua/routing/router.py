@@ -34,6 +34,7 @@ _FAMILIES: Final = {"claude": "anthropic", "gemini": "gemini", "openai": "openai
 _MORE: Final = (
     (re.compile(r"text-embedding-(3|ada)|omni-moderation|ft:|davinci|babbage"), "openai"),
     (re.compile(r"text-embedding-00|gemma-|imagen-|veo-"), "gemini"),
+    (re.compile(r"(\w+\.)?(amazon\.titan-embed|cohere\.embed)"), "bedrock"),
 )
 
 

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from interlingua.mock.vendors import Vendor, openai
 from interlingua.mock.wire import Call, Chunk, Json, Options, Refusal, Reply, Stream, decode, encode
 
-_DEPLOYMENT: Final = re.compile(r"^/openai/deployments/([^/]+)/chat/completions$")
-_SURFACE: Final = re.compile(r"^/openai/v1/(chat/completions|models)$")
+_DEPLOYMENT: Final = re.compile(r"^/openai/deployments/([^/]+)/(chat/completions|embeddings)$")
+_SURFACE: Final = re.compile(r"^/openai/v1/(chat/completions|embeddings|models)$")
 _DATED: Final = re.compile(r"^20\d\d-\d\d-\d\d(-preview)?$")
 _CLEAN: Final = {name: {"filtered": False, "severity": "safe"} for name in ("hate", "self_harm", "sexual", "violence")}
 
@@ -28,7 +28,8 @@ def serve(call: Call, options: Options) -> Reply | Stream:
         if not _DATED.match(call.query.get("api-version", "")):
             raise Refusal("path", "Resource not found")
         body = {**decode(call), "model": found[1]}
-        return told(openai.chat(openai.posted(replace(call, body=encode(body))), options))
+        asked = openai.posted(replace(call, body=encode(body)))
+        return told(openai.chat(asked, options)) if found[2] == "chat/completions" else openai.embedded(asked, options)
     if found := _SURFACE.match(call.path):
         if _DATED.match(call.query.get("api-version", "")):
             raise Refusal("invalid", "API version not supported", code="BadRequest")

@@ -12,13 +12,27 @@ from zlib import crc32
 
 import msgspec
 
-from interlingua.mock import seal
+from interlingua.mock import embeddings, seal
 from interlingua.mock.rules import bedrock as rules
 from interlingua.mock.scenarios import play
 from interlingua.mock.shape import violation
 from interlingua.mock.talk import Answer, Ask, Part, Picture, Result, Text, Thought, Tool, Use, digest, prompt_tokens
 from interlingua.mock.vendors import Vendor
-from interlingua.mock.wire import Call, Chunk, Headers, Json, Options, Refusal, Reply, Stream, a_list, an_object, decode, encode
+from interlingua.mock.wire import (
+    Call,
+    Chunk,
+    Headers,
+    Json,
+    Options,
+    Refusal,
+    Reply,
+    Stream,
+    a_list,
+    an_object,
+    bad,
+    decode,
+    encode,
+)
 
 EVENTS: Final = "application/vnd.amazon.eventstream"
 LATENCY: Final = 421  # milliseconds, always
@@ -53,7 +67,8 @@ STOP: Final = {
     "refusal": "content_filtered",
     "missing": None,
 }
-_PATH: Final = re.compile(r"/model/(.+)/(converse|converse-stream)", re.S)
+_PATH: Final = re.compile(r"/model/(.+)/(converse|converse-stream|invoke)", re.S)
+JSON_TYPE: Final = re.compile(r"^(application/json|\*/\*)$")
 _SIGNED: Final = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/,\s]+/\d{8}/[a-z0-9-]+/bedrock/aws4_request, ?"
     r"SignedHeaders=([a-z0-9;-]+), ?Signature=[0-9a-f]{64}"
@@ -73,6 +88,8 @@ def serve(call: Call, options: Options) -> Reply | Stream:
         raise Refusal("method", "The requested operation is not recognized by the service.")
     streamed = found[2] == "converse-stream"
     body = decode(call)
+    if found[2] == "invoke":
+        return invoked(call, body, found[1], options)
     if fault := violation("bedrock", body, "ConverseStreamRequest" if streamed else "ConverseRequest"):
         raise rules.structure(fault)
     rules.check(body, found[1], options)
@@ -83,6 +100,20 @@ def serve(call: Call, options: Options) -> Reply | Stream:
         return Reply(encode(writer.whole()), headers=standing(call), fault=answer.fault)
     failed = event("serviceUnavailableException", {"message": "Overloaded"}, failed=True)
     return Stream(writer.chunks(), failed, standing(call), EVENTS, fault=answer.fault)
+
+
+def invoked(call: Call, body: Json, model: str, options: Options) -> Reply:
+    rules.known(model, options)
+    if not JSON_TYPE.match(call.headers.get("accept", "*/*")) or not JSON_TYPE.match(call.headers.get("content-type", "")):
+        raise bad("The requested content type is not supported by this model.")
+    if "titan-embed-text" in model:
+        done = embeddings.titan(body, model, rules.structure)
+    elif "cohere.embed" in model:
+        done = embeddings.cohere(body, model, rules.structure)
+    else:
+        raise bad("The mock invokes Titan's and Cohere's embedding models alone.")
+    counted = [("x-amzn-bedrock-input-token-count", str(done.tokens)), ("x-amzn-bedrock-invocation-latency", str(LATENCY))]
+    return Reply(encode(done.body), headers=[*standing(call), *counted], fault=done.fault)
 
 
 def keyed(call: Call) -> None:

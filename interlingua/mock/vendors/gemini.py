@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from interlingua.mock import seal
+from interlingua.mock import embeddings, seal
 from interlingua.mock.rules import gemini as rules
 from interlingua.mock.scenarios import CONTEXT, play
 from interlingua.mock.shape import normal, violation
@@ -75,6 +75,7 @@ HARMS: Final = (
     "HARM_CATEGORY_HARASSMENT",
     "HARM_CATEGORY_DANGEROUS_CONTENT",
 )
+VERBS: Final = ("generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents")
 _PATH: Final = re.compile(r"^/(?:v1|v1beta)/models/([^/:]+)(?::(\w+))?$")
 _LIST: Final = re.compile(r"^/(?:v1|v1beta)/models/?$")
 
@@ -93,7 +94,7 @@ def serve(call: Call, options: Options) -> Reply | Stream:
         return Reply(encode(listed(call)), headers=HEADERS)
     found = _PATH.match(call.path)
     verb = found[2] if found else None
-    if found is None or verb not in (None, "generateContent", "streamGenerateContent", "countTokens"):
+    if found is None or verb not in (None, *VERBS):
         raise Refusal("path", f"The requested URL {call.path} was not found on this server.")
     name = found[1]
     if verb is None:
@@ -103,7 +104,15 @@ def serve(call: Call, options: Options) -> Reply | Stream:
     wanted(call, "POST")
     if verb == "countTokens":
         return count(call, name, options)
+    if verb in ("embedContent", "batchEmbedContents"):
+        return embedded(call, name, verb, vertex=False)
     return generate(call, name, options, streamed=verb == "streamGenerateContent")
+
+
+def embedded(call: Call, name: str, verb: str, *, vertex: bool) -> Reply:
+    batch = verb == "batchEmbedContents"
+    done = embeddings.gemini(decode(call), name, rules.structure, batch=batch, vertex=vertex)
+    return Reply(encode(done.body), headers=HEADERS, fault=done.fault)
 
 
 def keyed(call: Call) -> None:

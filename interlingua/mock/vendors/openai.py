@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any, Final
 
+from interlingua.mock import embeddings
 from interlingua.mock.rules import openai as rules
 from interlingua.mock.scenarios import CONTEXT, play
 from interlingua.mock.shape import violation
@@ -51,6 +52,8 @@ def serve(call: Call, options: Options) -> Reply | Stream:
     keyed(call)
     if call.path == "/v1/chat/completions":
         return chat(posted(call), options)
+    if call.path == "/v1/embeddings":
+        return embedded(posted(call), options)
     if call.path == "/v1/models":
         wanted(call, "GET")
         return reply({"object": "list", "data": [model(name) for name in MODELS]}, call)
@@ -131,6 +134,11 @@ def chat(call: Call, options: Options) -> Reply | Stream:
         return Reply(encode(writer.completion()), headers=standing(call), fault=answer.fault)
     failed = Refusal("server", "The server had an error while processing your request.")
     return Stream(writer.chunks(), sse(error(failed)), standing(call), fault=answer.fault)
+
+
+def embedded(call: Call, options: Options) -> Reply:
+    done = embeddings.openai(decode(call), rules.structure, options)
+    return Reply(encode(done.body), headers=standing(call), fault=done.fault)
 
 
 def sse(value: Any) -> bytes:

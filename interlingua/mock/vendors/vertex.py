@@ -8,6 +8,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from interlingua.mock import embeddings
+from interlingua.mock.rules import gemini as rules
 from interlingua.mock.vendors import Vendor, anthropic, gemini
 from interlingua.mock.wire import Call, Json, Options, Refusal, Reply, Stream, a_list, an_object, bad, decode, encode
 
@@ -34,6 +36,11 @@ def serve(call: Call, options: Options) -> Reply | Stream:
             return gemini.generate(typed(call), model, fetching, streamed=verb == "streamGenerateContent")
         case "google", "countTokens":
             return gemini.count(counted(call, model), model, options)
+        case "google", "embedContent" | "batchEmbedContents":
+            return gemini.embedded(call, model, verb, vertex=True)
+        case "google", "predict":
+            done = embeddings.predict(decode(call), model, rules.structure)
+            return Reply(encode(done.body), headers=gemini.HEADERS, fault=done.fault)
         case "anthropic", "rawPredict" if model == "count-tokens":
             version, body = versioned(call)
             return anthropic.count(replace(call, body=encode(body)), version, options)

@@ -53,6 +53,9 @@ USAGE: Final = _table(
     "promptTokenCount cachedContentTokenCount candidatesTokenCount thoughtsTokenCount toolUsePromptTokenCount"
     " totalTokenCount promptTokensDetails cacheTokensDetails candidatesTokensDetails toolUsePromptTokensDetails trafficType"
 )
+EMBEDDING: Final = _table(
+    "taskType outputDimensionality embedContentConfig autoTruncate mimeType documentOcr audioTrackExtraction"
+)
 
 
 def spell(d: Json, table: dict[str, str]) -> Json:
