@@ -59,12 +59,6 @@ class Core:
         assert call.decision is not None
         return await self.providers[call.decision.backend].ask(call)
 
-    def follow(self, before: "Core") -> None:
-        """Takes the place of another: what has been counted of keys that stay goes on."""
-        for name, provider in self.providers.items():
-            if provider.ring is not None and name in before.providers:
-                provider.ring.inherit(before.providers[name].ring)
-
     def readiness(self) -> dict[str, Any]:
         """What GET /ready says. A backend's health is what its requests and its active checks have shown."""
         return {
@@ -87,6 +81,9 @@ class Core:
     def follow(self, before: "Core") -> None:
         """Takes the place of another: what is known of backends that stay as they were goes on."""
         was = before.config.backends
+        for name, provider in self.providers.items():
+            if provider.ring is not None and name in before.providers:
+                provider.ring.inherit(before.providers[name].ring)
         self.board.inherit(before.board, {name for name, backend in self.config.backends.items() if was.get(name) == backend})
 
     def retire(self) -> None:

@@ -1,7 +1,6 @@
 """The innermost handler: one call to one backend. IR in, IR out; between them the wire, through the pooled client."""
 
 import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
@@ -58,14 +57,11 @@ class Provider:
         self._timeouts = Timeouts(connect=routing.connect, first_byte=routing.first_byte, idle=routing.idle)
         self._credential = credential_of(backend)
         self.ring: Keyring | None = ring_of(backend, metrics)
-        self._until = 0.0  # where there is no ring: when the provider wants to be asked again
         self._ways: dict[str, Way] = {}
 
     def free(self) -> float:
-        """Seconds until it may be asked, 0.0: now."""
-        if self.ring is not None:
-            return self.ring.pool.wait()
-        return max(0.0, self._until - time.monotonic()) if self._until else 0.0
+        """Seconds until a key may be used, 0.0: now. One key without limits never rests."""
+        return 0.0 if self.ring is None else self.ring.pool.wait()
 
     def keys_told(self) -> dict[str, Any]:
         """What there is to say of its keys, by number."""
@@ -116,7 +112,7 @@ class Provider:
         reply = await self._send(way.stream_path if request.stream else way.path, headers, body, call.deadline, lease)
         try:
             if reply.status >= 300:
-                raise ProviderFailure(self._noted(await _failure(reply, protocol)))
+                raise ProviderFailure(await _failure(reply, protocol))
             if request.stream and "json" not in reply.headers.get("content-type", ""):
                 decoder = eventstream.Decoder(_MAX_EVENT) if protocol.NAME == "bedrock" else sse.Decoder(_MAX_EVENT)
                 return Answer(events=_events(reply, decoder, protocol.Parser()))
@@ -164,11 +160,6 @@ class Provider:
 
     async def _send(self, path: str, headers: bytes, body: Json, deadline: float, lease: Lease | None) -> Reply:
         return await self._forward("POST", path, _TYPE + headers, encode_json(body), deadline, lease)
-
-    def _noted(self, failure: Failure) -> Failure:
-        if failure.kind == "rate_limit" and failure.retry_after is not None:
-            self._until = time.monotonic() + failure.retry_after
-        return failure
 
     async def _authenticated(self, method: str, path: str, body: bytes, deadline: float) -> bytes:
         """The credential's lines, where they must be waited for."""

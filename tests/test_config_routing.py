@@ -48,7 +48,8 @@ def test_workers_share_a_quota_evenly(tmp_path: Path):
     file.write_text(text.format(400))
     assert load(str(file), {}).backends["x"].limits == Limits(rpm=3, rpd=100)
     assert mistakes(tmp_path, text.format(3)) == [
-        "interlingua.toml:7: backends.x.limits.rpd is shared out among 4 workers, and is less than one for each: run fewer workers."
+        "interlingua.toml:7: backends.x.limits.rpd is shared out among 4 workers, and is less than one for each: "
+        "run fewer workers."
     ]
 
 
