@@ -31,11 +31,11 @@ class Core:
         self.store = store
         self.policies = policies
         self.router = Router(config)
-        self.providers = {name: Provider(backend, client, config.routing) for name, backend in config.backends.items()}
+        self.providers = {name: Provider(backend, client, config.routing, metrics) for name, backend in config.backends.items()}
         self.keys = Keys(config.client_keys) if config.auth.mode == "keys" else None
         self.aws_keys = {key.name: key.secret.reveal() for key in config.aws_keys}
         self.admission = Admission(config.server.max_in_flight, config.server.max_queue)
-        self.board = Board(config.routing.breaker, _stations(config), changed=self._breaker_turned)
+        self.board = Board(config.routing.breaker, _stations(self.providers), changed=self._breaker_turned)
         self.checks = Checks(self.providers.values(), self.board)
         history = History(store, self._speaks_responses)  # makes a request for one kind of backend: one for each attempt
         self.handle = compose([*policies, self._attempts(), history], self._ask)
@@ -63,7 +63,7 @@ class Core:
         """What GET /ready says. A backend's health is what its requests and its active checks have shown."""
         return {
             "status": "ready" if self.ready else "draining",
-            "backends": {name: self.board.told(name) for name in self.providers},
+            "backends": {name: {**self.board.told(name), **p.keys_told()} for name, p in self.providers.items()},
         }
 
     def status(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Core:
             "workers": self.config.server.workers,
             "in_flight": self.admission.inside,
             "backends": {
-                name: {"protocol": p.backend.protocol, "url": p.backend.url, **self.board.told(name)}
+                name: {"protocol": p.backend.protocol, "url": p.backend.url, **self.board.told(name), **p.keys_told()}
                 for name, p in self.providers.items()
             },
         }
@@ -81,6 +81,9 @@ class Core:
     def follow(self, before: "Core") -> None:
         """Takes the place of another: what is known of backends that stay as they were goes on."""
         was = before.config.backends
+        for name, provider in self.providers.items():
+            if provider.ring is not None and name in before.providers:
+                provider.ring.inherit(before.providers[name].ring)
         self.board.inherit(before.board, {name for name, backend in self.config.backends.items() if was.get(name) == backend})
 
     def retire(self) -> None:
@@ -95,5 +98,8 @@ class Core:
         self.store.close()
 
 
-def _stations(config: Config) -> dict[str, Station]:
-    return {name: Station(name, backend.settings.weight, backend.priority) for name, backend in config.backends.items()}
+def _stations(providers: dict[str, Provider]) -> dict[str, Station]:
+    return {
+        name: Station(name, provider.backend.settings.weight, provider.backend.priority, provider.free)
+        for name, provider in providers.items()
+    }

@@ -5,17 +5,16 @@ Source: anthropic messages.count_tokens (MessageCountTokensParams), Gemini count
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from interlingua.core import Core
 from interlingua.errors import ProviderFailure
-from interlingua.ir import AnyPart, Function, Json, Media, Opaque, Request, Text, Thinking, ToolCall, ToolResult
+from interlingua.ir import Json
 from interlingua.pipeline import Call
 from interlingua.protocols.registry import PROTOCOLS
-from interlingua.protocols.wire import as_obj, encode_json
+from interlingua.protocols.wire import as_obj
 from interlingua.routes import Door
-
-_MEDIA: Final = {"image": 1100, "document": 2000, "audio": 1500, "video": 5000}  # tokens, by and large
+from interlingua.routing import estimate
 
 
 async def count_tokens(
@@ -27,7 +26,7 @@ async def count_tokens(
         body = as_obj(wrapped)
     request = PROTOCOLS[client].parse_request(body, door.model, False)
     call = Call(request, client, id, headers, asyncio.get_running_loop().time() + core.config.routing.deadline)
-    decision = call.decision = core.router.route(request.model)
+    decision = call.decision = core.router.plan(request).first
     provider = core.providers[decision.backend]
     way = provider.way(decision.model)
     tokens = None
@@ -45,25 +44,3 @@ async def count_tokens(
 def _told(answer: Json) -> int | None:
     value: Any = answer.get("input_tokens", answer.get("totalTokens"))
     return value if type(value) is int else None
-
-
-def estimate(request: Request) -> int:
-    """Tokens of a prompt, by its length: four bytes a token, and a flat rate for what is not text."""
-    size = sum(_bytes(part) for message in request.messages for part in message.parts)
-    tools = sum(len(encode_json(tool)) for tool in request.tools if isinstance(tool, Function))
-    media = sum(_MEDIA[part.kind] for message in request.messages for part in message.parts if isinstance(part, Media))
-    return (size + tools) // 4 + media + 4 * len(request.messages) + 3
-
-
-def _bytes(part: AnyPart) -> int:
-    match part:
-        case Text() | Thinking():
-            return len(part.text.encode())
-        case ToolCall():
-            return len(part.name) + len(part.arguments.encode())
-        case ToolResult():
-            return sum(_bytes(inner) for inner in part.parts)
-        case Media():
-            return len(part.text or "")
-        case Opaque():
-            return len(encode_json(part.data))

@@ -39,13 +39,16 @@ def credential_of(backend: Backend) -> Credential:
         return Signed(Signer(backend.settings.aws_region or "us-east-1", bearer=bearer))
     if backend.access_token is not None:
         return Static("authorization", "Bearer ", backend.access_token)
-    if backend.keys and form == "google":
-        return Static("x-goog-api-key", "", backend.keys[0])
-    if backend.keys and form == "bearer":
-        return Static("authorization", "Bearer ", backend.keys[0])
     if backend.keys:
-        return Static(form, "", backend.keys[0])
+        return static(form, backend.keys[0])
     return GoogleToken() if form == "google" else Static()
+
+
+def static(form: str, key: Secret) -> "Static":
+    """A key in the header that this form of credential has."""
+    if form in ("bearer", "aws"):
+        return Static("authorization", "Bearer ", key)
+    return Static("x-goog-api-key" if form == "google" else form, "", key)
 
 
 class Signed:

@@ -25,7 +25,7 @@ def models(protocol: str, core: Core) -> dict[str, Any]:
 def model(protocol: str, name: str, core: Core) -> dict[str, Any]:
     """One model. Raises NotFound."""
     decision = core.router.route(name)
-    if decision.route == "fallback":
+    if decision.route in ("capability", "fallback"):
         raise NotFound(f"The model {name!r} is not listed here.", param="model", code="model_not_found")
     return _entry(protocol, name, decision.backend, decision.model)
 

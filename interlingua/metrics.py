@@ -44,9 +44,24 @@ RETRIES: Final = Spec("interlingua_retries", "Attempts that failed and were foll
 FALLBACKS: Final = Spec("interlingua_fallbacks", "Answers of a fallback, where the pool had none.", _MODEL)
 HEDGES: Final = Spec("interlingua_hedges", "Second requests sent while the first was slow.", (*_MODEL, "outcome"))
 BREAKERS: Final = Spec("interlingua_breaker_open", "Workers that leave a backend's model alone.", _MODEL, "gauge")
+KEY_ROTATIONS: Final = Spec("interlingua_key_rotations", "Changes to another key of a backend, and why.", ("backend", "reason"))
 IN_FLIGHT: Final = Spec("interlingua_requests_in_flight", "Requests under way.", (), "gauge")
 CONNECTIONS: Final = Spec("interlingua_upstream_connections", "Connections to providers.", ("state",), "gauge")
-_ALL: Final = (REQUESTS, SECONDS, FIRST, TOKENS, LOSSES, ROUTES, RETRIES, FALLBACKS, HEDGES, BREAKERS, IN_FLIGHT, CONNECTIONS)
+_ALL: Final = (
+    REQUESTS,
+    SECONDS,
+    FIRST,
+    TOKENS,
+    LOSSES,
+    ROUTES,
+    RETRIES,
+    FALLBACKS,
+    HEDGES,
+    BREAKERS,
+    KEY_ROTATIONS,
+    IN_FLIGHT,
+    CONNECTIONS,
+)
 SPECS: Final = {s.name: s for s in _ALL}
 
 _KINDS: Final = ("input", "cache_read", "cache_write", "output", "reasoning")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
 import msgspec
@@ -18,15 +17,21 @@ from interlingua.fold import unfold
 from interlingua.framing import eventstream, sse
 from interlingua.hosts import Host
 from interlingua.ir import End, Failure, Json, Response
+from interlingua.keypool import Lease
+from interlingua.keyring import Keyring, Turn, ring_of
 from interlingua.losses import Losses
-from interlingua.pipeline import Answer, Call, Events
+from interlingua.metrics import Metrics
+from interlingua.pipeline import Answer, Batch, Call, Events
 from interlingua.protocols import Protocol, StreamParser, Target, target
 from interlingua.protocols.registry import EMBEDDINGS, PROTOCOLS
 from interlingua.protocols.wire import as_obj, decode_json, encode_json
+from interlingua.resets import reset_after, retry_after
+from interlingua.routing import estimate
 
 MAX_ANSWER: Final = 256 << 20  # bytes of a unary answer
 _MAX_ERROR: Final = 1 << 20
 _MAX_EVENT: Final = 64 << 20  # of one event: Gemini sends images in one
+_ANSWER: Final = 1024, 4096  # tokens reserved for an answer: where the request sets no limit, and at most
 _AGENT: Final = f"user-agent: interlingua/{__version__}\r\n".encode()
 _PLAIN: Final = b"content-type: application/json\r\naccept: application/json\r\n"
 _TYPE: Final = b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
@@ -45,7 +50,7 @@ class Way(Struct, frozen=True):
 class Provider:
     """A configured backend, ready to be asked. `protocol` is its own; a model may be asked in another (`way`)."""
 
-    def __init__(self, backend: Backend, client: Client, routing: Routing) -> None:
+    def __init__(self, backend: Backend, client: Client, routing: Routing, metrics: Metrics | None = None) -> None:
         self.name = backend.name
         self.backend = backend
         self.protocol = PROTOCOLS[backend.protocol]
@@ -53,7 +58,16 @@ class Provider:
         self._origin = Origin.parse(str(backend.base))[0]
         self._timeouts = Timeouts(connect=routing.connect, first_byte=routing.first_byte, idle=routing.idle)
         self._credential = credential_of(backend)
+        self.ring: Keyring | None = ring_of(backend, metrics)
         self._ways: dict[str, Way] = {}
+
+    def free(self) -> float:
+        """Seconds until a key may be used, 0.0: now. One key without limits never rests."""
+        return 0.0 if self.ring is None else self.ring.pool.wait()
+
+    def keys_told(self) -> dict[str, Any]:
+        """What there is to say of its keys, by number."""
+        return {} if self.ring is None else {"keys": self.ring.told()}
 
     def way(self, model: str) -> Way:
         found = self._ways.get(model)
@@ -69,6 +83,24 @@ class Provider:
         """Raises GatewayError: Unsupported in strict mode, ProviderFailure, or what befell the connection."""
         if call.request.__class__ is Embedding:
             return await self._embed(call)
+        if self.ring is None:
+            return await self._ask(call, None)
+        return await self._in_turn(call, self.ring)
+
+    async def _in_turn(self, call: Call, ring: Keyring) -> Answer:
+        """With the next key that is free, and on with another where the provider does not take it."""
+        turn = Turn(ring, _expected(call) if ring.pool.counts_tokens else 0)
+        while True:
+            lease = turn.take()
+            try:
+                answer = await self._ask(call, lease)
+            except ProviderFailure as error:
+                if not turn.failed(lease, error):
+                    raise
+            else:
+                return _settled(answer, turn, lease)
+
+    async def _ask(self, call: Call, lease: Lease | None) -> Answer:
         request = call.request
         decision = call.decision
         assert decision is not None
@@ -81,7 +113,7 @@ class Provider:
         headers = protocol.request_headers(body, _own(call, protocol))
         if way.host.reshape is not None:
             body, headers = way.host.reshape(body, headers, False)
-        reply = await self._send(way.stream_path if request.stream else way.path, headers, body, call.deadline)
+        reply = await self._send(way.stream_path if request.stream else way.path, headers, body, call.deadline, lease)
         try:
             if reply.status >= 300:
                 raise ProviderFailure(await _failure(reply, protocol))
@@ -123,7 +155,7 @@ class Provider:
         headers = way.protocol.request_headers(body, _own(call, way.protocol))
         if way.host.reshape is not None:
             body, headers = way.host.reshape(body, headers, True)
-        reply = await self._send(path, headers, body, call.deadline)
+        reply = await self.forward("POST", path, _TYPE + headers, encode_json(body), call.deadline)
         try:
             if reply.status >= 300:
                 raise ProviderFailure(await _failure(reply, way.protocol))
@@ -133,13 +165,25 @@ class Provider:
 
     async def forward(self, method: str, path: str, headers: bytes, body: bytes, deadline: float) -> Reply:
         """Asks the provider's own API, with its credentials; the caller reads and closes the reply."""
-        lines = self._credential.lines
+        if self.ring is None:
+            return await self._forward(method, path, headers, body, deadline, None)
+        lease = self.ring.take()
+        reply = await self._forward(method, path, headers, body, deadline, lease)
+        if reply.status == 429:
+            self.ring.limited(lease, _wait(reply))
+        elif reply.status < 400:
+            self.ring.served(lease, None)
+        return reply
+
+    async def _forward(self, method: str, path: str, headers: bytes, body: bytes, deadline: float, lease: Lease | None) -> Reply:
+        ring = self.ring
+        lines = self._credential.lines if ring is None or lease is None else ring.lines(lease) or self._credential.lines
         if lines is None:
             lines = await self._authenticated(method, path, body, deadline)
         return await self._client.send(self._origin, method, path, _AGENT + lines + headers, body, self._timeouts, deadline)
 
-    async def _send(self, path: str, headers: bytes, body: Json, deadline: float) -> Reply:
-        return await self.forward("POST", path, _TYPE + headers, encode_json(body), deadline)
+    async def _send(self, path: str, headers: bytes, body: Json, deadline: float, lease: Lease | None) -> Reply:
+        return await self._forward("POST", path, _TYPE + headers, encode_json(body), deadline, lease)
 
     async def _authenticated(self, method: str, path: str, body: bytes, deadline: float) -> bytes:
         """The credential's lines, where they must be waited for."""
@@ -162,8 +206,35 @@ async def _failure(reply: Reply, protocol: Protocol) -> Failure:
         body = encode_json({**as_obj(_json_or_none(body)), "__type": word.partition(":")[0]})
     failure = protocol.parse_error(reply.status if reply.status >= 400 else 502, body)
     if failure.retry_after is None:
-        failure.retry_after = retry_after(reply.headers)
+        failure.retry_after = _wait(reply) if failure.kind == "rate_limit" else retry_after(reply.headers)
     return failure
+
+
+def _wait(reply: Reply) -> float | None:
+    """Seconds, of an answer that says that a limit was hit."""
+    seconds = retry_after(reply.headers)
+    return reset_after(reply.headers) if seconds is None else seconds
+
+
+def _expected(call: Call) -> int:
+    """Tokens that a request may use, prompt and answer."""
+    unsaid, most = _ANSWER
+    return estimate(call.request) + min(call.request.max_tokens or unsaid, most)
+
+
+def _settled(answer: Answer, turn: Turn, lease: Lease) -> Answer:
+    """Tells the pool what was used, once it is known."""
+    if answer.response is not None:
+        turn.served(lease, answer.response.usage)
+        return answer
+    turn.served(lease, None)
+
+    def see(batch: Batch) -> Batch:
+        if isinstance(last := batch[-1], End):
+            turn.served(lease, last.usage)
+        return batch
+
+    return answer.through(see)
 
 
 def refuse(call: Call, losses: Losses, field_path: Callable[[str, Any], str] | None = None) -> None:
@@ -211,19 +282,4 @@ def _json_or_none(body: bytes) -> Any:
     try:
         return decode_json(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
-
-
-def retry_after(headers: dict[str, str]) -> float | None:
-    """Seconds a provider asks to wait: retry-after-ms, or retry-after in seconds or as a date."""
-    try:
-        if (ms := headers.get("retry-after-ms")) is not None:
-            return max(0.0, float(ms) / 1000)
-        if (value := headers.get("retry-after")) is None:
-            return None
-        if value.replace(".", "", 1).isdigit():
-            return float(value)
-        now = parsedate_to_datetime(headers["date"]) if "date" in headers else None
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds()) if now else None
-    except (ValueError, TypeError):
         return None

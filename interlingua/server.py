@@ -296,9 +296,14 @@ class Exchange:
         deadline = asyncio.get_running_loop().time() + core.config.routing.deadline
         call = Call(request, self.protocol.NAME, self.id, self.headers, deadline)
         call.tenant = self.tenant
-        plan = call.plan = core.router.plan(request)
-        decision = call.decision = plan.first
-        core.metrics.count(ROUTES, (decision.route, call.client))
+        try:
+            plan = call.plan = core.router.plan(request)
+        except GatewayError:
+            core.metrics.count(ROUTES, ("failed", call.client))
+            raise
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s routed to %s", self.id, plan)
+        call.decision = plan.first
         self.call = call
         if not core.admission.admit():
             await core.admission.enter()
@@ -413,7 +418,10 @@ class Exchange:
         if (meter := self.meter()) is not None:
             meter.done(status, seconds, self.usage)
         call = self.call
-        if call is not None and (call.losses or self.losses) and call.decision is not None:
+        if call is None or call.decision is None:
+            return
+        self.core.metrics.count(ROUTES, (call.decision.route, call.client))
+        if call.losses or self.losses:
             for loss in (*call.losses, *self.losses):
                 self.core.metrics.count(LOSSES, (call.client, call.decision.backend, pattern(loss.path), loss.how))
             if self.losses and status == 200 and call.request.stream:

@@ -382,9 +382,9 @@ async def test_keys_that_came_to_rest_just_now_are_passed_over():
     assert pool.board.of(decision("a")).last is None
 
 
-async def test_keys_that_rest_too_long_are_a_503_that_says_how_long():
+async def test_keys_that_rest_too_long_are_a_429_that_says_how_long():
     pool = Pool("a")
     pool.stations["a"].free = lambda: 3600.0
-    with pytest.raises(Overloaded, match="its keys rest") as caught:
+    with pytest.raises(RateLimited, match="its keys rest") as caught:
         await pool.ask()
     assert caught.value.failure.retry_after == 3600.0 and pool.asked == pool.slept == []

@@ -255,7 +255,7 @@ def test_mock_hands_over_what_it_was_told(run: Run, monkeypatch: pytest.MonkeyPa
 def test_check_prints_what_a_configuration_amounts_to(run: Run, gateway: Path):
     code, out, err = run("check")
     assert (code, err) == (0, "")
-    head, backends, routes = out.split("\n\n")
+    head, backends, routes, models = out.split("\n\n")
     assert head == "interlingua.toml is good."
     assert [line.split() for line in backends.split("\n")] == [
         ["BACKEND", "PROTOCOL", "URL", "KEY", "PRIORITY"],
@@ -272,6 +272,12 @@ def test_check_prints_what_a_configuration_amounts_to(run: Run, gateway: Path):
         "gpt-…, o1…, chatgpt-… > auto",
         "any other > fallback",
     ]
+    assert [line.split()[:3] for line in models.strip().split("\n")] == [
+        ["BACKEND", "PROVIDER", "MODEL"],
+        ["openai", "gpt-4o", "128000"],
+        ["local", "llama-3", "?"],
+    ]
+    assert "vision documents json_schema" in models and "?vision" in models
     columns = [line.index("HOW") for line in routes.split("\n") if "HOW" in line]
     assert {line[columns[0] - 1] for line in routes.strip().split("\n")} == {" "}, "aligned"
     assert "hunter2" not in out
@@ -293,7 +299,7 @@ def test_check_tells_whose_credentials_come_from_where(run: Run, monkeypatch: py
     monkeypatch.setattr("os.environ", {"OPENAI_API_KEY": "hunter2", "AWS_PROFILE": "p", **azure})
     code, out, _ = run("check")
     assert code == 0 and "hunter2" not in out
-    rows = [line.split() for line in out.split("\n") if line.startswith(("openai ", "azure ", "bedrock "))]
+    rows = [line.split() for line in out.split("\n\n")[1].split("\n")[1:]]
     assert {(row[0], row[3]) for row in rows} == {("openai", "yes"), ("azure", "token"), ("bedrock", "chain")}
 
 
@@ -397,14 +403,13 @@ def test_explain_a_name(run: Run, gateway: Path):
     assert (code, err) == (0, "")
     assert rows(out) == [
         ["model", "gpt-4"],
+        ["needs", "text"],
         ["backend", "openai (openai at https://api.openai.com/v1)"],
         ["provider model", "gpt-4o"],
         ["route", "model_mapping: model_mapping has the name gpt-4"],
         ["same pool", "local: llama-3"],
         ["otherwise", "openai: gpt-4 (model_mapping)"],
-        ["otherwise", "openai: gpt-4 (auto)"],
         ["otherwise", "local: gpt-4 (auto)"],
-        ["otherwise", "local: gpt-4 (fallback)"],
     ]
 
 

@@ -201,7 +201,7 @@ capabilities = "all"  #! backends.x.capabilities must be "auto" or a list, not a
 ---
 [backends.x]
 protocol = "openai"
-capabilities = ["sight"]  #! backends.x.capabilities[0] must be one of text, streaming, tools, vision, documents, audio, …
+capabilities = ["sight"]  #! backends.x.capabilities[0] must be one of text, streaming, tools, parallel_tools, vision, …
 ---
 [backends.x]
 protocol = "openai"
@@ -653,7 +653,7 @@ def existing(kind: type[Struct] = Settings, path: str = "") -> dict[str, type[St
     for name, hint in get_type_hints(kind).items():
         inner = next((arg for arg in (hint, *get_args(hint)) if isinstance(arg, type) and issubclass(arg, Struct)), None)
         if inner is not None:
-            section = f"{path}{name}.NAME" if name == "backends" else f"{path}{name}"
+            section = f"{path}{name}" + {"backends": ".NAME", "models": ".MODEL"}.get(name, "")
             found |= {section: inner} | existing(inner, f"{section}.")
     return found
 
@@ -662,7 +662,7 @@ def test_the_manual_has_every_key_and_no_other():
     sections = documented()
     assert set(sections) == set(existing()) | {"routing.fallbacks", "backends.NAME.model_mapping"}
     for section, kind in existing().items():
-        tables = {name.rpartition(".")[2] for name in sections if name.startswith(f"{section}.")}
+        tables = {name.removeprefix(f"{section}.").partition(".")[0] for name in sections if name.startswith(f"{section}.")}
         assert set(sections[section]) == {field.name for field in fields(kind)} - tables, section
 
 

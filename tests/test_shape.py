@@ -28,7 +28,7 @@ FLOORS = [
     {"__init__", "ir", "losses", "errors", "models", "embeddings"},
     {"framing", "fold", "carry", "media", "schema", "metrics"},
     {"protocols"},
-    {"hosts", "config", "routing", "client", "credentials", "sigv4", "store"},
+    {"hosts", "config", "routing", "client", "credentials", "keypool", "keyring", "resets", "sigv4", "store"},
     {"health", "pipeline", "policies", "provider", "embedder", "checks"},
     {"routes", "counting", "listing", "passthrough", "kept", "core", "connection", "server"},
     {"app", "demo", "commands", "__main__"},

@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     from interlingua.config import find
 
     config = find(arguments.config, os.environ)
-    write(f"{config.source} is good.\n\n{_backends(config)}\n\n{_routes(config)}\n")
+    write(f"{config.source} is good.\n\n{_backends(config)}\n\n{_routes(config)}\n\n{_capabilities(config)}\n")
     return 0
 
 
@@ -70,3 +70,16 @@ def _auto(config: Config) -> list[tuple[str, str, str, str]]:
 def _fallback(config: Config) -> list[tuple[str, str, str, str]]:
     default = config.routing.default_backend
     return [("any other", default, "the same name", "fallback")] if default else []
+
+
+def _capabilities(config: Config) -> str:
+    """What is known of every model that the configuration names: `?` stands before what is not known."""
+    from interlingua.routing import Router, capability_words
+
+    router = Router(config)
+    rows = [("BACKEND", "PROVIDER MODEL", "CONTEXT", "CAPABILITIES")]
+    for name in config.backends:
+        for model in router.concrete(name) or ["any"]:
+            able = router.abilities(name, model)
+            rows.append((name, model, str(able.context or "?"), capability_words(able)))
+    return aligned(rows)

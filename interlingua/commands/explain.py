@@ -2,14 +2,16 @@
 
 import argparse
 import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 from interlingua.commands import Commands, add_config, aligned, describe, protocol, read_json, told_losses, write
 from interlingua.config import Backend
-from interlingua.errors import ConfigError, GatewayError, InvalidRequest
+from interlingua.errors import ConfigError, GatewayError, InvalidRequest, Unsupported
 from interlingua.ir import Json, Request
 from interlingua.losses import Losses
 from interlingua.protocols import Protocol, target
+from interlingua.routing import TEXT, Plan, Router, estimate, named
 
 
 def add(commands: Commands) -> None:
@@ -31,7 +33,6 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from interlingua.config import find
-    from interlingua.routing import Router
 
     if arguments.request is None and arguments.model is None:
         raise ConfigError("explain needs a REQUEST.json, `-` for stdin, or --model NAME.")
@@ -39,28 +40,43 @@ def run(arguments: argparse.Namespace) -> int:
     router = Router(config)
     asked = _read(arguments) if arguments.request is not None else None
     model = asked.request.model if asked else arguments.model
-    decision = router.route(model)
+    try:
+        plan = router.plan(asked.request) if asked else router.plan_for(model, TEXT)
+    except Unsupported as error:
+        write(aligned([*_asked(model, asked), ("refused", str(error))]) + "\n")
+        return 1
+    decision = plan.first
     backend = config.backends[decision.backend]
-    pool, *others = router.pools(model)
-    same = (decision.backend, decision.model)
     rows = [
-        ("model", model),
-        *([("protocol", asked.told)] if asked else []),
+        *_asked(model, asked),
+        ("needs", ", ".join(named(plan.needs))),
+        *([("prompt", f"about {estimate(asked.request)} tokens")] if asked else []),
         ("backend", f"{backend.name} ({backend.settings.protocol} at {backend.url})"),
         ("provider model", decision.model),
         ("route", f"{decision.route}: {decision.reason}"),
-        *(("same pool", f"{other.backend}: {other.model}") for other in pool[1:]),
-        *(
-            ("otherwise", f"{other.backend}: {other.model} ({other.route})")
-            for rest in others
-            for other in rest
-            if (other.backend, other.model) != same
-        ),
+        *(("same pool", f"{other.backend}: {other.model}") for other in plan.tiers[0][1:]),
+        *(("then", f"{other.backend}: {other.model} ({other.reason})") for tier in plan.tiers[1:] for other in tier),
+        *(("passed over", f"{other.backend}: {other.model} {other.why}") for other in plan.refused),
+        *_otherwise(router, model, plan),
     ]
     if asked:
         rows += _losses(asked, decision.model, backend)
     write(aligned(rows) + "\n")
     return 0
+
+
+def _asked(model: str, asked: "_Asked | None") -> list[tuple[str, str]]:
+    return [("model", model), *([("protocol", asked.told)] if asked else [])]
+
+
+def _otherwise(router: Router, model: str, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Where else the name would lead, were the steps before it left out."""
+    told = {(one.backend, one.model) for tier in plan.tiers for one in tier} | {(one.backend, one.model) for one in plan.refused}
+    for pool in router.pools(model):
+        for other in pool:
+            if (other.backend, other.model) not in told:
+                told.add((other.backend, other.model))
+                yield "otherwise", f"{other.backend}: {other.model} ({other.route})"
 
 
 class _Asked(NamedTuple):

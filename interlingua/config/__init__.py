@@ -13,6 +13,7 @@ from interlingua.config.settings import (
     Backend,
     BackendSettings,
     Breaker,
+    Capability,
     ClientKey,
     Config,
     Limits,
@@ -21,7 +22,7 @@ from interlingua.config.settings import (
     Routing,
     Server,
 )
-from interlingua.config.values import Base, Secret
+from interlingua.config.values import Base, Secret, key_for
 
 __all__ = [
     "NOT_YET",
@@ -30,6 +31,7 @@ __all__ = [
     "BackendSettings",
     "Base",
     "Breaker",
+    "Capability",
     "ClientKey",
     "Config",
     "Limits",
@@ -40,6 +42,7 @@ __all__ = [
     "Server",
     "find",
     "from_environment",
+    "key_for",
     "load",
     "reload",
 ]

@@ -11,8 +11,8 @@ from msgspec.structs import fields
 from interlingua.config.document import Document, Problems
 from interlingua.config.lines import Path
 from interlingua.config.reader import did_you_mean
-from interlingua.config.settings import Auth, BackendSettings, Routing, Settings
-from interlingua.config.values import backend_name
+from interlingua.config.settings import Auth, BackendSettings, Limits, Routing, Settings
+from interlingua.config.values import backend_name, covers
 from interlingua.errors import ConfigError
 
 # Settings that are read and then refused, because what they ask for is not in this version: the key path (`*` is any name)
@@ -23,9 +23,6 @@ NOT_YET: Final[dict[str, tuple[str, ...] | None]] = {
     "log.requests": None,
     "log.sample": None,
     "backends.*.protocol": ("gemini-cli",),
-    "backends.*.api_key_envs": None,
-    "backends.*.api_keys_file": None,
-    "backends.*.limits": None,
 }
 
 # Settings that only these protocols have
@@ -49,6 +46,7 @@ def check_settings(document: Document, settings: Settings) -> None:
     _check_routing(settings.routing, settings.backends, problems)
     for name, backend in settings.backends.items():
         _check_backend(name, backend, problems)
+        _check_limits(name, backend.limits, settings.server.processes, problems)
     problems.settle()
     if not settings.backends:
         raise ConfigError(f'{document.name}: has no backends; add one, for example [backends.mock] with protocol = "mock".')
@@ -107,20 +105,14 @@ def _check_routing(routing: Routing, backends: dict[str, BackendSettings], probl
         problems.add(("routing", "default_backend"), "is never reached: routing.order lacks fallback")
     mapped = {key for backend in backends.values() for key in backend.model_mapping}
     for model, targets in routing.fallbacks.items():
+        if model.count("*") > 1:
+            problems.add(("routing", "fallbacks", model), "has more than one `*`")
         _check_repeats(("routing", "fallbacks", model), targets, problems)
         for index, target in enumerate(targets):
             name, slash, _ = target.partition("/")
-            if slash and name not in backends and default is None and not any(_covers(key, target) for key in mapped):
+            if slash and name not in backends and default is None and not any(covers(key, target) for key in mapped):
                 what = f"names no backend ({name})" + did_you_mean(name, list(backends))
                 problems.add(("routing", "fallbacks", model, index), what)
-
-
-def _covers(key: str, model: str) -> bool:
-    """Whether a mapping key, glob or not, means `model`."""
-    head, star, tail = key.partition("*")
-    if not star:
-        return key == model
-    return len(model) >= len(head) + len(tail) and model.startswith(head) and model.endswith(tail)
 
 
 def _check_backend(name: str, backend: BackendSettings, problems: Problems) -> None:
@@ -141,12 +133,31 @@ def _check_backend(name: str, backend: BackendSettings, problems: Problems) -> N
     if len(sources) > 1:
         problems.add((*path, sources[1]), f"and {sources[0]} exclude each other: keep one")
     _check_repeats((*path, "api_key_envs"), backend.api_key_envs, problems)
-    if backend.capabilities != "auto":
-        _check_repeats((*path, "capabilities"), backend.capabilities, problems)
+    _check_capabilities(path, backend, problems)
     for key, value in backend.model_mapping.items():
         wrong = _mapping_mistake(key, value)
         if wrong:
             problems.add((*path, "model_mapping", key), wrong)
+
+
+def _check_capabilities(path: Path, backend: BackendSettings, problems: Problems) -> None:
+    lists = {path: backend.capabilities} | {(*path, "models", name): own.capabilities for name, own in backend.models.items()}
+    for inner, listed in lists.items():
+        if isinstance(listed, tuple):
+            if not listed:
+                problems.add((*inner, "capabilities"), "is empty, so that nothing would be asked of it: leave it out")
+            _check_repeats((*inner, "capabilities"), listed, problems)
+    for name in backend.models:
+        if name.count("*") > 1:
+            problems.add((*path, "models", name), "has more than one `*`")
+
+
+def _check_limits(name: str, limits: Limits, workers: int, problems: Problems) -> None:
+    for setting in ("rpm", "rpd", "tpm"):
+        quota: int | None = getattr(limits, setting)
+        if quota is not None and quota < workers:
+            what = f"is shared out among {workers} workers, and is less than one for each: run fewer workers"
+            problems.add(("backends", name, "limits", setting), what)
 
 
 def _mapping_mistake(key: str, value: str) -> str | None:

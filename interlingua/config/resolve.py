@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path as File
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from interlingua.config.checks import check_settings
 from interlingua.config.document import Document, Problems
 from interlingua.config.lines import Path
 from interlingua.config.reader import read_settings
-from interlingua.config.settings import Backend, BackendSettings, ClientKey, Config, Overrides, Settings
+from interlingua.config.settings import Backend, BackendSettings, ClientKey, Config, Limits, Overrides, Settings
 from interlingua.config.values import Secret, address, key_text
 from interlingua.hosts import HOSTS, Host
 
@@ -23,7 +23,7 @@ def build(document: Document, env: Mapping[str, str], overrides: Overrides) -> C
     document, settings = _override(document, settings, overrides)
     check_settings(document, settings)
     problems = Problems(document)
-    resolver = _Resolver(document, env, problems)
+    resolver = _Resolver(document, env, problems, settings.server.processes)
     backends = {name: resolver.backend(name, backend) for name, backend in settings.backends.items()}
     client_keys, aws_keys = resolver.client_keys(settings)
     config = Config(
@@ -60,7 +60,8 @@ def _override(document: Document, settings: Settings, overrides: Overrides) -> t
 
 
 class _Resolver:
-    def __init__(self, document: Document, env: Mapping[str, str], problems: Problems) -> None:
+    def __init__(self, document: Document, env: Mapping[str, str], problems: Problems, workers: int) -> None:
+        self._workers = workers
         self._folder = File(document.name).parent
         self._env = env
         self._problems = problems
@@ -84,6 +85,7 @@ class _Resolver:
             keys=(self._secret(own, where),) if own else self._keys(where, settings),
             key_env=settings.api_key_env or own,
             access_token=self._secret(token, (*where, "access_token_env")) if token else None,
+            limits=_share(settings.limits, self._workers),
             priority=settings.priority,
             model_mapping=settings.model_mapping,
             settings=settings,
@@ -148,6 +150,12 @@ class _Resolver:
         if not keys:
             self._problems.add(path, "names a file that holds no key")
         return tuple(keys)
+
+
+def _share(limits: Limits, workers: int) -> Limits:
+    """One worker's part: workers do not ask each other."""
+    parts = {name: quota and quota // workers for name, quota in asdict(limits).items()}
+    return Limits(**parts)
 
 
 def _told(backend: Backend) -> str:

@@ -25,7 +25,19 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 Step = Literal["model_mapping", "capability", "fallback"]
 RetryOn = Literal["429", "5xx", "timeout", "connect", "context_window", "content_filter"]
-Capability = Literal["text", "streaming", "tools", "vision", "documents", "audio", "thinking", "json_schema", "embeddings"]
+Capability = Literal[
+    "text",
+    "streaming",
+    "tools",
+    "parallel_tools",
+    "vision",
+    "documents",
+    "audio",
+    "video",
+    "thinking",
+    "json_schema",
+    "embeddings",
+]
 Kind = Literal[
     "openai",
     "responses",
@@ -125,6 +137,13 @@ class HealthSettings(Struct, frozen=True, kw_only=True):
     interval: PositiveDuration = 30.0
 
 
+class ModelSettings(Struct, frozen=True, kw_only=True):
+    """What one of a backend's models takes; None: what is said of the backend."""
+
+    capabilities: Literal["auto"] | tuple[Capability, ...] | None = None
+    context: AtLeastOne | None = None  # tokens
+
+
 class BackendSettings(Struct, frozen=True, kw_only=True):
     """A backend as it is written."""
 
@@ -139,6 +158,7 @@ class BackendSettings(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     health: HealthSettings = HealthSettings()
     model_mapping: dict[str, str] = {}
+    models: dict[str, ModelSettings] = {}  # by the provider's name, or a pattern of such
     api_version: str | None = None
     project: str | None = None
     location: str | None = None
@@ -158,7 +178,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 class Backend(Struct, frozen=True, kw_only=True):
     """A backend ready for use. `keys` is its pool of credentials, empty where none is needed, and `key_env` the variable that
-    a single one came from; lower `priority` comes first."""
+    a single one came from; `limits` are one worker's share for each key; lower `priority` comes first."""
 
     name: str
     host: Host
@@ -167,6 +187,7 @@ class Backend(Struct, frozen=True, kw_only=True):
     keys: tuple[Secret, ...] = ()
     key_env: str | None = None
     access_token: Secret | None = None
+    limits: Limits = Limits()
     priority: int = 10
     model_mapping: dict[str, str] = {}
     settings: BackendSettings

@@ -3,7 +3,7 @@ raises ValueError with the rest of a sentence that begins with the key ("must be
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -134,6 +134,20 @@ def address(value: Any) -> tuple[Base, str]:
     if "?" in value or "#" in value:
         raise ValueError("must end with its path: no query, no fragment")
     return Base(parts.scheme, parts.hostname, port or {"http": 80, "https": 443}[parts.scheme]), parts.path.rstrip("/")
+
+
+def covers(key: str, name: str) -> bool:
+    """Whether a key, which may have one `*`, means `name`."""
+    head, star, tail = key.partition("*")
+    if not star:
+        return key == name
+    return len(name) >= len(head) + len(tail) and name.startswith(head) and name.endswith(tail)
+
+
+def key_for(keys: Iterable[str], name: str) -> str | None:
+    """The key that means `name`: itself, else the pattern with the most letters of its own, of several the first."""
+    fitting = [key for key in keys if covers(key, name)]
+    return name if name in fitting else max(fitting, key=len, default=None)
 
 
 def key_text(value: str) -> str:

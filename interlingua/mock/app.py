@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from interlingua.mock.journal import Entry, Journal
-from interlingua.mock.scenarios import SCENARIOS, Interruption
+from interlingua.mock.scenarios import SCENARIOS, Interruption, judge_key
 from interlingua.mock.vendors import Vendor, claimant, vendors
 from interlingua.mock.wire import Call, Chunk, Fault, Options, Refusal, Reply, Stream, an_object, bad, encode
 
@@ -129,6 +129,7 @@ class MockApp:
     def answer(self, vendor: Vendor, call: Call, entry: Entry) -> Reply | Stream:
         """What a vendor says to a call; every error in its own shape."""
         try:
+            judge_key(call.key)
             out = vendor.serve(call, self.options)
         except Refusal as refusal:
             entry.verdict = refusal.message

@@ -1,6 +1,7 @@
 """What the mock received and what became of it: the newest thousand calls, without their secrets."""
 
 from collections import deque
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +17,8 @@ _BODY_LIMIT: Final = 1 << 20
 
 
 class Entry(Struct):
-    """One call. `verdict` is `ok`, or what was found wrong; `chunks` counts content chunks sent; `aborted`: the client left."""
+    """One call. `verdict` is `ok`, or what was found wrong; `chunks` counts content chunks sent; `aborted`: the client left;
+    `key`: eight digits that tell keys apart and nothing of them."""
 
     number: int
     vendor: str
@@ -31,6 +33,7 @@ class Entry(Struct):
     chunks: int = 0
     aborted: bool = False
     done: bool = False
+    key: str = ""
 
 
 class Journal:
@@ -45,7 +48,7 @@ class Journal:
         self.count += 1
         headers = {name: value for name, value in call.headers.items() if name not in _SECRETS}
         query = {name: value for name, value in call.query.items() if name not in _SECRET_QUERY}
-        entry = Entry(self.count, vendor, call.method, call.path, query, headers, _body(call.body))
+        entry = Entry(self.count, vendor, call.method, call.path, query, headers, _body(call.body), key=fingerprint(call.key))
         self.entries.append(entry)
         return entry
 
@@ -65,6 +68,11 @@ class Journal:
     def told(self) -> Json:
         """As `GET /mock/journal` serves it."""
         return {"count": self.count, "aborted": self.aborted, "entries": [msgspec.to_builtins(entry) for entry in self.entries]}
+
+
+def fingerprint(key: str) -> str:
+    """As the journal shows a key; "" for none."""
+    return sha256(key.encode()).hexdigest()[:8] if key else ""
 
 
 def _body(body: bytes) -> Any:

@@ -2,6 +2,7 @@
 
     [[parallel]]   [[long:200]]   [[429:2]]            a marker, anywhere in the text of the last turn
     mock-parallel  mock-long-200  gpt-4o-mock-429-2    the end of a model's name
+    sk-mock-429                                        the end of a key: rows that refuse alone
     (neither)                                          the default, which does what the request asks for
 
 A marker wins over the name. A marker that is no row is plain text. The argument is a number (or a word) after the colon.
@@ -58,6 +59,14 @@ def known_model(name: str) -> bool:
     """Whether a model's name is one of the mock's own: `mock`, or one that ends with a row of the table."""
     named = _MODEL.search(name)
     return name == "mock" or (named is not None and named[1] in SCENARIOS)
+
+
+def judge_key(key: str) -> None:
+    """A key may end like a model's name: `my-key-mock-429`. Raises the Refusal of that row; other rows change nothing."""
+    named = _MODEL.search(key)
+    if named and named[1] in _REFUSED_KEYS:
+        scenario = SCENARIOS[named[1]]
+        scenario.play(Ask(model="", seed=""), named[2] or scenario.argument)
 
 
 class Interruption(Exception):
@@ -207,10 +216,10 @@ def slowly(first: bool) -> Play:
     return pace
 
 
-def refuse(kind: str, message: str, code: str | None = None) -> Play:
+def refuse(kind: str, message: str, *, reset: bool = False) -> Play:
     def refusing(ask: Ask, argument: str | None) -> Answer:
         wait = number(argument, most=86_400) if argument is not None else None
-        raise Refusal(kind, message, code=code, retry_after=wait)
+        raise Refusal(kind, message, retry_after=wait, reset=reset)
 
     return refusing
 
@@ -287,6 +296,7 @@ def number(argument: str | None, most: int) -> int:
     return min(int(digits[:9]), most)
 
 
+_REFUSED_KEYS: Final = frozenset(("401", "402", "403", "429", "429_reset", "500", "503", "overloaded", "quota"))
 CONTEXT: Final = 1_000_001  # tokens, one more than the windows the mock tells of
 
 SCENARIOS: Final[dict[str, Scenario]] = {
@@ -314,6 +324,11 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "404": Scenario("refused: no such model", refuse("model", "The mock was asked not to know this model.")),
     "413": Scenario("refused: too large", refuse("too_large", "The mock was asked to find this request too large.")),
     "429": Scenario("refused: too many requests; says to wait so many seconds", refuse("rate_limit", "Rate limit reached."), "1"),
+    "429_reset": Scenario(
+        "refused: too many requests; says so in the vendor's own rate-limit headers",
+        refuse("rate_limit", "Rate limit reached.", reset=True),
+        "1",
+    ),
     "500": Scenario("fails", refuse("server", "The mock was asked to fail.")),
     "503": Scenario("fails: unavailable", refuse("unavailable", "The mock was asked to be unavailable.")),
     "529": Scenario("fails: overloaded", refuse("overloaded", "Overloaded")),

@@ -22,6 +22,14 @@ class Call(Struct, frozen=True):
     headers: dict[str, str] = {}
     body: bytes = b""
 
+    @property
+    def key(self) -> str:
+        """What the caller shows of itself; "" where it shows nothing."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        bearer = token.strip() if scheme.lower() == "bearer" else ""
+        named = (self.headers.get(name, "") for name in ("x-api-key", "x-goog-api-key", "api-key"))
+        return bearer or next((key for key in named if key), self.query.get("key", ""))
+
 
 class Options(Struct, frozen=True):
     """Rules that real deployments differ in. The defaults are the strict reading."""
@@ -75,11 +83,19 @@ class Refusal(Exception):
     """A request is not served. `kind` is a row of the vendor's own error table; the vendor gives it status and shape.
 
     `param` is the field at fault, written as the vendor writes paths; `code` overrides the kind's own;
-    `path` are its steps, for vendors that repeat them beside the message.
+    `path` are its steps, for vendors that repeat them beside the message. `reset`: the wait is told in the vendor's own
+    rate-limit headers, where it has such.
     """
 
     def __init__(
-        self, kind: str, message: str, *, param: str | None = None, code: str | None = None, retry_after: int | None = None
+        self,
+        kind: str,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: int | None = None,
+        reset: bool = False,
     ):
         super().__init__(message)
         self.kind = kind
@@ -87,6 +103,7 @@ class Refusal(Exception):
         self.param = param
         self.code = code
         self.retry_after = retry_after
+        self.reset = reset
 
 
 def bad(message: str, param: str | None = None, code: str | None = None) -> Refusal:

@@ -18,7 +18,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from interlingua.config import Routing
-from interlingua.errors import GatewayError, Overloaded, ProviderFailure, UpstreamError
+from interlingua.errors import GatewayError, Overloaded, ProviderFailure, RateLimited, UpstreamError
 from interlingua.health import Board, Cause, Health, cause_of
 from interlingua.ir import AnyEvent, ChoiceEnd, Failure, Finish, Request, Response
 from interlingua.metrics import FALLBACKS, RETRIES, Metrics
@@ -299,12 +299,14 @@ class Attempts:
             return wait
         return max(wait, again - now) if health.station.can_spend(now) else inf
 
-    def _overloaded(self, call: Call, field: Field) -> Overloaded:
+    def _overloaded(self, call: Call, field: Field) -> Overloaded | RateLimited:
         healths = [one.health for rank in field.ranks for one in rank]
         now = self._clock()
         soonest = min(max(health.in_need(now), health.station.free()) for health in healths)
         last = [f"{health.station.name}: {_why(health)}" for health in healths[:_TOLD]]
         message = f"Nobody who serves `{call.request.model[:80]}` can be asked now ({', '.join(last)}). Try again shortly."
+        if all(health.station.free() for health in healths):  # nobody is ill: we are the ones who ask too much
+            return RateLimited(message, retry_after=max(1.0, soonest), code="keys_resting")
         return Overloaded(message, retry_after=max(1.0, soonest), code="no_backend_available")
 
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from interlingua.routing.needs import named
+
 Route = Literal["model_mapping", "explicit", "auto", "capability", "fallback"]
 
 
@@ -27,11 +29,20 @@ class Refusal(Struct, frozen=True):
 
 class Plan(Struct, frozen=True):
     """`tiers`: the pool that serves the model, then one for each of its fallbacks, in the order they are tried; none is
-    empty, and there is at least one. Within a tier the strategy chooses among those that are well."""
+    empty, and there is at least one. Within a tier the strategy chooses among those that are well. `needs` are bits of
+    routing.needs."""
 
     tiers: tuple[tuple[Decision, ...], ...]
     refused: tuple[Refusal, ...] = ()
+    needs: int = 0
 
     @property
     def first(self) -> Decision:
         return self.tiers[0][0]
+
+    def __str__(self) -> str:
+        """One line for a log."""
+        tiers = "; then ".join(", ".join(f"{d.backend}/{d.model} ({d.route})" for d in tier) for tier in self.tiers)
+        told = f"{tiers}: {self.first.reason}; needs {', '.join(named(self.needs)) or 'nothing'}"
+        refused = "; ".join(f"{refusal.backend}/{refusal.model} {refusal.why}" for refusal in self.refused)
+        return f"{told}; refused: {refused}" if refused else told

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -107,7 +108,11 @@ def wanted(call: Call, method: str) -> None:
 def refuse(call: Call, refusal: Refusal) -> Reply:
     status, _ = ERRORS[refusal.kind]
     headers = standing(call)
-    if refusal.retry_after is not None:
+    if refusal.retry_after is not None and refusal.reset:
+        until = datetime.now(UTC) + timedelta(seconds=refusal.retry_after)
+        spent = {"remaining": "0", "reset": until.isoformat(timespec="seconds").replace("+00:00", "Z")}
+        headers = list((dict(headers) | {f"anthropic-ratelimit-requests-{word}": said for word, said in spent.items()}).items())
+    elif refusal.retry_after is not None:
         headers.append(("retry-after", str(refusal.retry_after)))
     return Reply(encode(error(refusal, call)), status, headers)
 

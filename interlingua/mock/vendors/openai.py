@@ -83,7 +83,11 @@ def posted(call: Call) -> Call:
 def refuse(call: Call, refusal: Refusal) -> Reply:
     status, _, _ = ERRORS[refusal.kind]
     headers = standing(call)
-    if refusal.retry_after is not None:
+    if refusal.retry_after is not None and refusal.reset:
+        minutes, seconds = divmod(refusal.retry_after, 60)
+        spent = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": f"{minutes}m{seconds}s"}
+        headers = list((dict(headers) | spent).items())
+    elif refusal.retry_after is not None:
         headers.append(("retry-after", str(refusal.retry_after)))
     return Reply(encode(error(refusal)), status, headers)
 
