@@ -55,6 +55,10 @@ class Provider:
         self._credential = credential_of(backend)
         self._ways: dict[str, Way] = {}
 
+    def inherit(self, old: "Provider") -> None:
+        """The tokens that the same backend had got under another configuration."""
+        self._credential = old._credential
+
     def way(self, model: str) -> Way:
         found = self._ways.get(model)
         if found is None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path as File
 
-from interlingua.config.checks import NOT_YET
+from interlingua.config.checks import LONGEST_TAG, NOT_YET
 from interlingua.config.document import read_document
 from interlingua.config.environment import SOURCE, from_environment
 from interlingua.config.resolve import build
@@ -22,8 +22,10 @@ from interlingua.config.settings import (
     Server,
 )
 from interlingua.config.values import Base, Secret
+from interlingua.config.watched import Watched
 
 __all__ = [
+    "LONGEST_TAG",
     "NOT_YET",
     "Auth",
     "Backend",
@@ -38,6 +40,7 @@ __all__ = [
     "Routing",
     "Secret",
     "Server",
+    "Watched",
     "find",
     "from_environment",
     "load",
