@@ -1,10 +1,8 @@
 """Build the gateway from a configuration, and run it: the only file that knows every other."""
 
-import asyncio
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
 import tempfile
@@ -14,7 +12,6 @@ from typing import Any, cast
 
 import msgspec
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from interlingua import config as configuration
 from interlingua.client import Client
@@ -24,6 +21,8 @@ from interlingua.connection import Connection
 from interlingua.core import Core
 from interlingua.errors import ConfigError
 from interlingua.metrics import Metrics
+from interlingua.operations import Operations, Workers
+from interlingua.policies import request_log
 from interlingua.policies.memory import Memory
 from interlingua.server import Gateway
 from interlingua.store import Store
@@ -37,7 +36,15 @@ _log = logging.getLogger("interlingua")
 def build(config: Config, shared: str | None = None) -> Gateway:
     """The ASGI application. `shared`: the folder through which several workers add up their metrics."""
     store = Store(os.path.join(shared, "responses.sqlite") if shared else None)
-    return Gateway(Core(config, Client(), Metrics(shared), store, [Memory()]))
+    metrics = Metrics(shared)
+    return Gateway(Core(config, Client(), metrics, store, [Memory()], request_log.of(config, metrics)))
+
+
+def operated(gateway: Gateway) -> Gateway:
+    """A gateway that heeds signals and its configuration's files once it runs."""
+    operations = Operations(gateway)
+    gateway.begin, gateway.end = operations.begin, operations.end
+    return gateway
 
 
 def serve(config: Config, *, found: Sequence[str] = ()) -> int:
@@ -50,26 +57,10 @@ def serve(config: Config, *, found: Sequence[str] = ()) -> int:
     if workers > 1:
         return _serve_many(config, listener, workers)
     Connection.max_head, Connection.max_body = config.server.max_head, config.server.max_body
-    gateway = build(config)
-    server = Server(settings(config, gateway), listener, gateway)
+    gateway = operated(build(config))
+    server = Server(settings(config, gateway), listener)
     server.run(sockets=[listener])
     return 0
-
-
-def reload(gateway: Gateway) -> bool:
-    """Reads the configuration again from where it came. A bad one is refused with its reasons, and the old one stays;
-    requests under way end on the one they began with. Address, workers and limits of heads and bodies need a restart."""
-    old = gateway.core
-    try:
-        config = configuration.reload(old.config, os.environ)
-    except ConfigError as error:
-        _log.error("The configuration stays as it was: %s", "; ".join([str(error), *getattr(error, "__notes__", ())]))
-        return False
-    core = Core(config, old.client, old.metrics, old.store, old.policies)
-    core.follow(old)
-    gateway.take(core)
-    _log.info("The configuration was read again from %s", config.source)
-    return True
 
 
 def worker() -> Gateway:
@@ -80,7 +71,7 @@ def worker() -> Gateway:
     Connection.max_head, Connection.max_body = config.server.max_head, config.server.max_body
     _log_to_stderr(config)
     _settle()
-    return build(config, os.environ[_SHARED])
+    return operated(build(config, os.environ[_SHARED]))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -104,12 +95,11 @@ def address(listener: socket.socket) -> str:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which says where it listens once it does, and reads its configuration again on SIGHUP."""
+    """uvicorn's server, which says where it listens once it does."""
 
-    def __init__(self, settings: uvicorn.Config, listener: socket.socket, gateway: Gateway, quiet: bool = False) -> None:
+    def __init__(self, settings: uvicorn.Config, listener: socket.socket, quiet: bool = False) -> None:
         super().__init__(settings)
         self._listener = listener
-        self._gateway = gateway
         self._quiet = quiet
 
     @contextmanager
@@ -121,7 +111,6 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload, self._gateway)
         _settle()
         if not self._quiet:
             print(f"Interlingua listens on {address(self._listener)}", flush=True)
@@ -143,7 +132,7 @@ def settings(config: Config, app: Gateway | str) -> uvicorn.Config:
         date_header=False,
         backlog=2048,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=max(1, round(config.server.drain)),
+        timeout_graceful_shutdown=round(config.server.drain) + 3,  # by then operations.py has ended them
         workers=config.server.processes,
     )
 
@@ -154,7 +143,7 @@ def _serve_many(config: Config, listener: socket.socket, workers: int) -> int:
         os.environ[_SOURCE] = "" if config.source == SOURCE else config.source
         os.environ[_OVERRIDES] = msgspec.json.encode(config.overrides).decode()
         shape = settings(config, "interlingua.app:worker")
-        supervisor = Multiprocess(shape, sockets=[listener])  # heeds signals from here on
+        supervisor = Workers(shape, sockets=[listener])  # heeds signals from here on
         print(f"Interlingua listens on {address(listener)} with {workers} workers", flush=True)
         supervisor.run()
     return 0

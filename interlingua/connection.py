@@ -85,6 +85,8 @@ class Request:
         self.sent = True
         pieces = [_STATUS.get(status) or _OWN_STATUS % status]
         measured = False
+        if Connection.leaving:
+            self.keep_alive = False
         for name, value in headers:
             pieces += (name, b": ", value, b"\r\n")
             if name == b"content-length":
@@ -111,6 +113,7 @@ class Connection(asyncio.Protocol):
     slow: ClassVar[float] = 60.0  # between two pieces of one request
     idle: ClassVar[float] = 75.0  # between two requests
     sweeping: ClassVar[asyncio.TimerHandle | None] = None
+    leaving: ClassVar[bool] = False  # the server is ending: every answer is its connection's last
     everyone: ClassVar[set["Connection"]] = set()
 
     def __init__(

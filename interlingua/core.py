@@ -1,5 +1,6 @@
 """What one configuration amounts to at run time: its providers, its router, its policies. Built once, exchanged whole."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -10,12 +11,16 @@ from interlingua.config import Config
 from interlingua.health import Board, Health, Station
 from interlingua.metrics import BREAKERS, Metrics
 from interlingua.pipeline import Answer, Call, Policy, compose
+from interlingua.policies import request_log
 from interlingua.policies.admission import Admission
 from interlingua.policies.attempts import Attempts
 from interlingua.policies.auth import Keys
+from interlingua.policies.early_stop import EarlyStop
 from interlingua.policies.hedge import Hedge
 from interlingua.policies.history import History
+from interlingua.policies.request_log import RequestLog
 from interlingua.policies.sticky import Conversations
+from interlingua.policies.upstream_stream import UpstreamStream
 from interlingua.provider import Provider
 from interlingua.routing import Router
 from interlingua.store import Store
@@ -24,7 +29,15 @@ from interlingua.store import Store
 class Core:
     """`policies` are outermost first; the providers themselves are innermost."""
 
-    def __init__(self, config: Config, client: Client, metrics: Metrics, store: Store, policies: list[Policy]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        client: Client,
+        metrics: Metrics,
+        store: Store,
+        policies: list[Policy],
+        log: RequestLog | None = None,
+    ) -> None:
         self.config = config
         self.client = client
         self.metrics = metrics
@@ -38,9 +51,31 @@ class Core:
         self.board = Board(config.routing.breaker, _stations(self.providers), changed=self._breaker_turned)
         self.checks = Checks(self.providers.values(), self.board)
         history = History(store, self._speaks_responses)  # makes a request for one kind of backend: one for each attempt
-        self.handle = compose([*policies, self._attempts(), history], self._ask)
+        self.log = log
+        upstream = UpstreamStream(config.routing.stream_upstream, EarlyStop(config, metrics))
+        whole = [*([log] if log else []), *policies, self._attempts(), history, upstream]
+        self.handle = compose(whole, self._ask)
         self.began = time.time()
         self.ready = True
+        self.loaded: Any = None  # what became of the configuration's files: operations.py
+
+    @classmethod
+    def after(cls, old: "Core", config: Config) -> "Core":
+        """The hand-over: what a configuration read again goes on with. Connections, metrics, kept answers and policies are the
+        same; so are the places of requests under way, and what is known of a backend that is still the same."""
+        log = old.log if config.log == old.config.log else request_log.of(config, old.metrics)
+        if log is not None and log is not old.log:
+            log.before = old.log
+        core = cls(config, old.client, old.metrics, old.store, old.policies, log)
+        before = {name: provider.backend.identity for name, provider in old.providers.items()}
+        same = {name for name, provider in core.providers.items() if before.get(name) == provider.backend.identity}
+        core.board.inherit(old.board, same)
+        for name in same:
+            core.providers[name].inherit(old.providers[name])
+        core.began, core.ready, core.loaded = old.began, old.ready, old.loaded
+        core.admission = old.admission
+        core.admission.resize(config.server.max_in_flight, config.server.max_queue)
+        return core
 
     def _attempts(self) -> Attempts:
         routing = self.config.routing
@@ -72,19 +107,12 @@ class Core:
             "uptime_seconds": round(time.time() - self.began, 3),
             "workers": self.config.server.workers,
             "in_flight": self.admission.inside,
+            "configuration": self.loaded,
             "backends": {
                 name: {"protocol": p.backend.protocol, "url": p.backend.url, **self.board.told(name), **p.keys_told()}
                 for name, p in self.providers.items()
             },
         }
-
-    def follow(self, before: "Core") -> None:
-        """Takes the place of another: what is known of backends that stay as they were goes on."""
-        was = before.config.backends
-        for name, provider in self.providers.items():
-            if provider.ring is not None and name in before.providers:
-                provider.ring.inherit(before.providers[name].ring)
-        self.board.inherit(before.board, {name for name, backend in self.config.backends.items() if was.get(name) == backend})
 
     def retire(self) -> None:
         """Another core has taken over: requests under way end on this one."""
@@ -95,6 +123,8 @@ class Core:
         self.ready = False
         self.retire()
         await self.client.close()
+        if self.log is not None:
+            await asyncio.to_thread(self.log.close)
         self.store.close()
 
 

@@ -3,11 +3,11 @@
 Source: anthropic messages.count_tokens (MessageCountTokensParams), Gemini countTokens (generateContentRequest).
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from interlingua.core import Core
+from interlingua.deadlines import deadline
 from interlingua.errors import ProviderFailure
 from interlingua.ir import Json
 from interlingua.pipeline import Call
@@ -25,7 +25,7 @@ async def count_tokens(
     if client == "gemini" and as_obj(wrapped):
         body = as_obj(wrapped)
     request = PROTOCOLS[client].parse_request(body, door.model, False)
-    call = Call(request, client, id, headers, asyncio.get_running_loop().time() + core.config.routing.deadline)
+    call = Call(request, client, id, headers, deadline(headers, core.config.routing.deadline))
     decision = call.decision = core.router.plan(request).first
     provider = core.providers[decision.backend]
     way = provider.way(decision.model)

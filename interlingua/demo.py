@@ -133,7 +133,7 @@ async def gateway(environment: Mapping[str, str], port: int | None) -> AsyncGene
     listener = listener or listen("127.0.0.1", port or 0)
     config = from_environment(environment, Overrides(port=listener.getsockname()[1]))
     application = build(config)
-    server = Server(settings(config, application), listener, application, quiet=True)
+    server = Server(settings(config, application), listener, quiet=True)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.01)

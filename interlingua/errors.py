@@ -8,6 +8,7 @@ InterlinguaError
     ├── NotFound 404, MethodNotAllowed 405, TooLarge 413, HeadTooLarge 431
     ├── Overloaded             503, with retry-after
     ├── RateLimited            429, with retry-after: every key of a backend rests, nothing was sent
+    ├── DeadlinePassed         504, before any provider was asked
     └── UpstreamError          the provider's doing
         ├── ProviderFailure    it answered with an error; its own Failure is passed on
         ├── UpstreamUnreachable 502, UpstreamBroken 502, UpstreamGarbage 502
@@ -139,6 +140,12 @@ class Overloaded(GatewayError):
 
 class RateLimited(GatewayError):
     kind = "rate_limit"
+
+
+class DeadlinePassed(GatewayError):
+    """The client's time, or `routing.deadline`, ran out here."""
+
+    kind = "timeout"
 
 
 class UpstreamError(GatewayError):

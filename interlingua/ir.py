@@ -180,6 +180,7 @@ class Usage(Node):
     output: int | None = None
     reasoning: int | None = None
     audio_output: int | None = None
+    estimated: bool = False  # `output` is ours, by its length: the provider was hung up on before it told
 
 
 class Finish(Node):

@@ -45,6 +45,11 @@ FALLBACKS: Final = Spec("interlingua_fallbacks", "Answers of a fallback, where t
 HEDGES: Final = Spec("interlingua_hedges", "Second requests sent while the first was slow.", (*_MODEL, "outcome"))
 BREAKERS: Final = Spec("interlingua_breaker_open", "Workers that leave a backend's model alone.", _MODEL, "gauge")
 KEY_ROTATIONS: Final = Spec("interlingua_key_rotations", "Changes to another key of a backend, and why.", ("backend", "reason"))
+EARLY_STOPS: Final = Spec("interlingua_early_stops", "Choices that ended at a tag of early_stop.", _BACKEND)
+RELOADS: Final = Spec("interlingua_config_reloads", "Configurations read again, taken or refused.", ("result",))
+LOG_LINES: Final = Spec(
+    "interlingua_request_log_lines", "Lines of log.requests: put, dropped for want of room, failed.", ("result",)
+)
 IN_FLIGHT: Final = Spec("interlingua_requests_in_flight", "Requests under way.", (), "gauge")
 CONNECTIONS: Final = Spec("interlingua_upstream_connections", "Connections to providers.", ("state",), "gauge")
 _ALL: Final = (
@@ -61,6 +66,9 @@ _ALL: Final = (
     KEY_ROTATIONS,
     IN_FLIGHT,
     CONNECTIONS,
+    EARLY_STOPS,
+    RELOADS,
+    LOG_LINES,
 )
 SPECS: Final = {s.name: s for s in _ALL}
 
@@ -157,7 +165,11 @@ class Meter:
             self._metrics.count(REQUESTS, (*self._key, str(status)))
         self._observe(self._seconds, seconds)
         if usage is not None:
-            said = usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning
+            output = usage.output
+            if usage.estimated:
+                output = None
+                self._metrics.count(TOKENS, (*self._key, "output_estimated"), usage.output or 0)
+            said = usage.input, usage.cache_read, usage.cache_write, output, usage.reasoning
             for slot, tokens in zip(self._tokens, said, strict=True):
                 if tokens:
                     slots[slot] += tokens

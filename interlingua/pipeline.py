@@ -40,6 +40,7 @@ class Call:
         "client",
         "deadline",
         "decision",
+        "finished",
         "headers",
         "id",
         "losses",
@@ -61,6 +62,7 @@ class Call:
         self.losses = Losses()
         self.plan: Plan | None = None
         self.decision: Decision | None = None  # whom this attempt asks; the last one is told to the client
+        self.finished: Callable[[int, float], None] | None = None  # told the status and the seconds when all is over
         self.tenant = ""  # the name of the client's key, where keys are asked for
         self.attempts = 0
         self.tried: list[str] = []  # those of them that did not answer, and why: "openai/gpt-4o;429"

@@ -69,6 +69,12 @@ class Provider:
         """What there is to say of its keys, by number."""
         return {} if self.ring is None else {"keys": self.ring.told()}
 
+    def inherit(self, old: "Provider") -> None:
+        """What the same backend had under another configuration: its tokens, and the counts of its keys."""
+        self._credential = old._credential
+        if self.ring is not None:
+            self.ring.inherit(old.ring)
+
     def way(self, model: str) -> Way:
         found = self._ways.get(model)
         if found is None:

@@ -16,6 +16,7 @@ import msgspec
 from interlingua import kept, listing, passthrough
 from interlingua.core import Core
 from interlingua.counting import count_tokens
+from interlingua.deadlines import deadline
 from interlingua.embedder import FACES, headers_of
 from interlingua.embeddings import Vectors
 from interlingua.errors import (
@@ -28,7 +29,7 @@ from interlingua.errors import (
     UpstreamError,
 )
 from interlingua.framing import Out, eventstream, jsonarray, sse
-from interlingua.ir import End, Failure, PartDelta, PartStart, Start, Usage
+from interlingua.ir import End, Failure, PartDelta, PartStart, Response, Start, Usage
 from interlingua.losses import Losses
 from interlingua.metrics import CONNECTIONS, LOSSES, ROUTES, Meter
 from interlingua.pipeline import Call, Events
@@ -36,6 +37,7 @@ from interlingua.protocols import Protocol
 from interlingua.protocols.registry import PROTOCOLS
 from interlingua.protocols.shared import decode_request
 from interlingua.protocols.wire import encode_json
+from interlingua.pulse import Pulse, Waiting
 from interlingua.routes import Door, find, protocol_of
 from interlingua.routing import Decision
 from interlingua.sigv4 import SignatureRefused, verify
@@ -53,6 +55,7 @@ _OPEN: Final = frozenset(("health", "ready"))  # asked by those who have no key
 _SLOW_BODY: Final = 60.0  # seconds between two pieces of a request's body
 _MAX_TOLD: Final = 4000  # characters of the losses header
 _MOST_TRIED: Final = 8  # attempts told of
+_ESTIMATED: Final = b"x-interlingua-estimated"
 _JSON: Final = (b"content-type", b"application/json")
 _log = logging.getLogger("interlingua")
 
@@ -62,7 +65,9 @@ class Gateway:
 
     def __init__(self, core: Core) -> None:
         self.core = core
-        self.pulse = Pulse(core.config.routing.heartbeat)
+        self.pulse = Pulse(core.config.routing.heartbeat, core.config.routing.whole_heartbeat)
+        self.begin: Callable[[], None] = _nothing  # on the event loop, once, before the first request
+        self.end: Callable[[], None] = _nothing
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "lifespan":
@@ -74,12 +79,14 @@ class Gateway:
         self.core.retire()
         self.core = core
         core.checks.begin()
-        self.pulse = Pulse(core.config.routing.heartbeat)
+        self.pulse = Pulse(core.config.routing.heartbeat, core.config.routing.whole_heartbeat)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] == "lifespan.startup":
             self.core.checks.begin()
+            self.begin()
             await send({"type": "lifespan.startup.complete"})
+        self.end()
         await self.core.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -105,9 +112,10 @@ class Exchange:
         "started",
         "tenant",
         "usage",
+        "waiting",
     )
 
-    def __init__(self, core: Core, pulse: "Pulse", scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, core: Core, pulse: Pulse, scope: Scope, receive: Receive, send: Send) -> None:
         self.core, self.pulse = core, pulse
         self.scope, self.receive, self.send = scope, receive, send
         self.headers: dict[bytes, bytes] = scope.get("named") or dict(scope["headers"])
@@ -122,6 +130,7 @@ class Exchange:
         self.broke: Failure | None = None  # what the stream ended with, where that is no end
         self.raw: bytes | None = None  # the body, where it was read before its time
         self.tenant = ""  # whose key it was, where keys are asked for
+        self.waiting: Waiting | None = None  # for a whole answer, with heartbeats
 
     async def run(self) -> None:
         began = time.perf_counter()
@@ -137,8 +146,11 @@ class Exchange:
         except Exception as error:
             status = await self._fail(_unexpected(error, self.id))
         finally:
-            if self.call is not None:
-                self._count(status, time.perf_counter() - began)
+            if (call := self.call) is not None:
+                seconds = time.perf_counter() - began
+                self._count(status, seconds)
+                if call.finished is not None:
+                    call.finished(status, seconds)
 
     @property
     def _left(self) -> bool:
@@ -203,10 +215,10 @@ class Exchange:
         provider, path = passthrough.target_of(self.core, self.path)
         self.protocol = provider.protocol
         await self._admit()
-        deadline = asyncio.get_running_loop().time() + self.core.config.routing.deadline
+        until = deadline(self.headers, self.core.config.routing.deadline)
         path += passthrough.query_of(self.scope["query_string"])
         body = await self._raw_body()
-        reply = await provider.forward(method, path, passthrough.request_headers(self.headers), body, deadline)
+        reply = await provider.forward(method, path, passthrough.request_headers(self.headers), body, until)
         head = self.common([(b"x-interlingua-backend", _ascii(provider.name)), *passthrough.answer_headers(reply)])
         self.started = True
         await self.send({"type": "http.response.start", "status": reply.status, "headers": head})
@@ -293,8 +305,8 @@ class Exchange:
         core = self.core
         body = await self._body()
         request = self.protocol.parse_request(body, door.model, door.stream)
-        deadline = asyncio.get_running_loop().time() + core.config.routing.deadline
-        call = Call(request, self.protocol.NAME, self.id, self.headers, deadline)
+        until = deadline(self.headers, core.config.routing.deadline)
+        call = Call(request, self.protocol.NAME, self.id, self.headers, until)
         call.tenant = self.tenant
         try:
             plan = call.plan = core.router.plan(request)
@@ -306,14 +318,12 @@ class Exchange:
         call.decision = plan.first
         self.call = call
         if not core.admission.admit():
-            await core.admission.enter()
+            await core.admission.enter(until)
         core.metrics.in_flight(1)
         try:
             if request.stream:
                 return await self._stream(call, door)
-            answer = await core.handle(call)
-            assert answer.response is not None
-            response = answer.response
+            response = await self._whole(call)
             self.usage = response.usage
             response.model = request.model
             response.id = response.id or self.id
@@ -328,9 +338,29 @@ class Exchange:
             core.metrics.in_flight(-1)
             core.admission.leave()
 
+    async def _whole(self, call: Call) -> Response:
+        pulse = self.pulse
+        self.waiting = waiting = Waiting(pulse, self._blank) if pulse.whole else None
+        try:
+            answer = await self.core.handle(call)
+        finally:
+            if waiting is not None:
+                await waiting.hush()
+        assert answer.response is not None
+        return answer.response
+
+    async def _blank(self, blank: bytes) -> None:
+        """A heartbeat ahead of a whole answer. From the first on, the status is 200, whatever comes of it."""
+        if not self.started:
+            self.started = True
+            headers = self.common([_JSON, (b"x-accel-buffering", b"no"), *self.told()])
+            await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self.send({"type": "http.response.body", "body": blank, "more_body": True})
+
     async def _stream(self, call: Call, door: Door) -> int:
         stream = Stream(self, call, sse_framing=door.sse)
-        self.pulse.add(stream)
+        if self.pulse.stream and stream.beats:
+            self.pulse.add(stream, self.pulse.stream)
         try:
             answer = await self.core.handle(call)
             assert answer.events is not None
@@ -347,7 +377,7 @@ class Exchange:
         call, body, estimated = await count_tokens(self.core, self.protocol.NAME, door, await self._body(), self.headers, self.id)
         headers = routed(call.decision)
         if estimated:
-            headers.append((b"x-interlingua-estimated", b"true"))
+            headers.append((_ESTIMATED, b"true"))
         return await self._send_json(200, body, headers)
 
     # Answers
@@ -365,13 +395,28 @@ class Exchange:
             headers.append((b"x-interlingua-losses", losses_header(call.losses, call, self.protocol)))
         if self.losses:
             headers.append((b"x-interlingua-response-losses", losses_header(self.losses, call, self.protocol)))
+        if self.usage is not None and self.usage.estimated:
+            headers.append((_ESTIMATED, b"usage"))
         return headers
+
+    def comments(self) -> bytes:
+        """What came too late for a stream's head."""
+        told = b""
+        if self.losses and self.call is not None:
+            header = losses_header(self.losses, self.call, self.protocol)
+            told = sse.comment("x-interlingua-response-losses: " + header.decode())
+        if self.usage is not None and self.usage.estimated:
+            told += sse.comment(f"{_ESTIMATED.decode()}: usage")
+        return told
 
     async def _send_json(self, status: int, body: Any, headers: Headers | None = None) -> int:
         await self._send_whole(status, [_JSON, *(headers or ())], encode_json(body))
         return status
 
     async def _send_whole(self, status: int, headers: Headers, body: bytes) -> None:
+        if self.waiting is not None and self.started:
+            self.waiting = None
+            return await self.send({"type": "http.response.body", "body": body})
         self.started = True
         if status != 204:
             headers.append((b"content-length", b"%d" % len(body)))
@@ -393,7 +438,7 @@ class Exchange:
 
     async def _fail(self, failure: Failure) -> int:
         """Tells a failure in the client's own shape, if there is still somebody to tell."""
-        if self.started or self._left:
+        if (self.started and self.waiting is None) or self._left:
             return failure.status
         status, body = self.protocol.format_error(failure)
         headers: Headers = self.told() if self.call is not None else []
@@ -424,7 +469,7 @@ class Exchange:
         if call.losses or self.losses:
             for loss in (*call.losses, *self.losses):
                 self.core.metrics.count(LOSSES, (call.client, call.decision.backend, pattern(loss.path), loss.how))
-            if self.losses and status == 200 and call.request.stream:
+            if self.losses and status == 200 and (call.request.stream or self.pulse.whole):
                 _log.info("%s losses: %s", self.id, losses_header(self.losses, call, self.protocol).decode())
 
 
@@ -513,9 +558,8 @@ class Stream:
         if not self._exchange.started:
             await self._start()
         data += self._wire.close()
-        if self._exchange.losses and self._wire.comments:
-            told = losses_header(self._exchange.losses, self._call, self._exchange.protocol)
-            data = sse.comment("x-interlingua-response-losses: " + told.decode()) + data
+        if self._wire.comments:
+            data = self._exchange.comments() + data
         await self._exchange.send({"type": "http.response.body", "body": data})
         return status
 
@@ -536,32 +580,6 @@ class Stream:
             await self._exchange.send({"type": "http.response.body", "body": self._wire.beat, "more_body": True})
         finally:
             self._beating = None
-
-
-class Pulse:
-    """One timer for all quiet streams: every `interval` seconds without a byte, a heartbeat. 0: off."""
-
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self._tick = min(1.0, interval / 4)
-        self._streams: set[Stream] = set()
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, stream: Stream) -> None:
-        if self._interval and stream.beats:
-            self._streams.add(stream)
-            if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(self._tick, self._sweep)
-
-    def discard(self, stream: Stream) -> None:
-        self._streams.discard(stream)
-
-    def _sweep(self) -> None:
-        for stream in self._streams:
-            stream.quiet += self._tick
-            if stream.quiet >= self._interval:
-                stream.beat()
-        self._timer = asyncio.get_running_loop().call_later(self._tick, self._sweep) if self._streams else None
 
 
 class Wire(NamedTuple):
@@ -590,6 +608,10 @@ _BEATS: Final = {
     "anthropic": b'event: ping\ndata: {"type":"ping"}\n\n',
     "gemini": b"\n",
 }
+
+
+def _nothing() -> None:
+    pass
 
 
 def parse_body(body: bytes) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from conftest import Start
 from running import House
 from server_wire import Reply, ask, plain, said
 
-from interlingua import app
 from interlingua.mock.journal import fingerprint
+from interlingua.operations import Operations
 
 BACKEND = """
 [backends.x]
@@ -160,8 +160,8 @@ async def test_one_key_without_limits_has_no_ring_and_never_rests(keyed: Any):
 async def test_counts_outlive_a_reload(keyed: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     house = await keyed(GOOD[:2], "limits = { rpm = 2 }")
     await asked(house)
-    assert app.reload(house.gateway)
+    assert Operations(house.gateway).reload()
     assert [key["left"]["rpm"] for key in await told(house)] == [1, 2]
     (tmp_path / "keys.txt").write_text("\n".join(GOOD))
-    assert app.reload(house.gateway)
+    assert Operations(house.gateway).reload()
     assert [key["left"]["rpm"] for key in await told(house)] == [2, 2, 2]

@@ -234,9 +234,7 @@ async def test_what_is_known_of_a_backend_outlives_a_reload(begin: Begin) -> Non
     house = await begin(backend("bad", does="500"), backend("good"), routing="breaker = { failures = 1 }")
     await ask(house, "openai", body("openai"))
     old, bad = house.gateway.core, health(house, "bad")
-    core = Core(old.config, old.client, old.metrics, old.store, old.policies)
-    core.follow(old)
-    house.gateway.take(core)
+    house.gateway.take(Core.after(old, old.config))
     assert 'interlingua_breaker_open{backend="bad",model="gpt-4o-mock-500"} 1.0' in await metrics(house)
     assert (await ask(house, "openai", body("openai"))).heads["x-interlingua-backend"] == "good"
     assert health(house, "bad") is bad and bad.requests == 1

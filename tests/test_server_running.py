@@ -3,23 +3,19 @@
 import asyncio
 import json
 import logging
-import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Start
+from processes import ended, left, process
 from prometheus_client.parser import text_string_to_metric_families
-from running import BACKENDS, KEYS, Place
+from running import BACKENDS, Place
 from server_wire import CLIENTS, Json, ask, plain, request, said, wire
 
 from interlingua import __version__
-from interlingua.mock import serve
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -209,60 +205,6 @@ async def test_a_clients_key_does_not_reach_a_provider(start: Start, speaks: str
 
 
 # Processes
-
-
-@asynccontextmanager
-async def process(folder: Path, *words: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, Place]]:
-    """`interlingua serve` as a person starts it, and the mock behind it; the address is read from the line it prints."""
-    async with serve() as mock:
-        file = folder / "interlingua.toml"
-        file.write_text('[server]\nport = 0\ndrain = "10s"\n' + BACKENDS.replace("{url}", mock.url))
-        command = [sys.executable, "-m", "interlingua", "serve", "--config", str(file), *words]
-        pipe = asyncio.subprocess.PIPE
-        running = await asyncio.create_subprocess_exec(
-            *command, stdout=pipe, stderr=pipe, env={**os.environ, **KEYS}, start_new_session=True
-        )
-        try:
-            yield running, await listening(running)
-        finally:
-            if running.returncode is None:
-                os.killpg(running.pid, signal.SIGKILL)
-                await running.wait()
-
-
-async def listening(running: asyncio.subprocess.Process) -> Place:
-    assert running.stdout is not None
-    async with asyncio.timeout(15):
-        while not (line := (await running.stdout.readline()).decode()).startswith("Interlingua listens on "):
-            assert line, "it ended"
-        place = Place(line.split()[3])
-        while True:
-            try:
-                assert (await get(place, "/ready")).status == 200
-                return place
-            except (ConnectionError, asyncio.IncompleteReadError):
-                await asyncio.sleep(0.02)
-
-
-async def ended(running: asyncio.subprocess.Process) -> tuple[int | None, str]:
-    """Its exit code, and what it said on stderr."""
-    async with asyncio.timeout(15):
-        _, errors = await running.communicate()
-    return running.returncode, errors.decode()
-
-
-def left(group: int) -> list[str]:
-    """Processes of a group that still run; one that has ended but that nobody has waited for does not."""
-    found: list[str] = []
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = file.read_text().rpartition(")")
-        except OSError:
-            continue
-        state, _, group_of_it, *_ = rest.split()
-        if int(group_of_it) == group and state != "Z":
-            found.append(name)
-    return found
 
 
 async def test_two_workers_add_up(tmp_path: Path) -> None:

@@ -26,12 +26,12 @@ OURS = sorted(PACKAGE.rglob("*.py"))
 # An import only ever goes down, or stays on its floor.
 FLOORS = [
     {"__init__", "ir", "losses", "errors", "models", "embeddings"},
-    {"framing", "fold", "carry", "media", "schema", "metrics"},
+    {"framing", "fold", "carry", "media", "schema", "metrics", "redaction", "rotating"},
     {"protocols"},
     {"hosts", "config", "routing", "client", "credentials", "keypool", "keyring", "resets", "sigv4", "store"},
     {"health", "pipeline", "policies", "provider", "embedder", "checks"},
-    {"routes", "counting", "listing", "passthrough", "kept", "core", "connection", "server"},
-    {"app", "demo", "commands", "__main__"},
+    {"routes", "counting", "listing", "passthrough", "kept", "core", "connection", "deadlines", "pulse", "server"},
+    {"app", "operations", "demo", "commands", "__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 TRANSLATION = {"ir", "embeddings", "losses", "fold", "carry", "framing", "protocols", "media", "schema"}

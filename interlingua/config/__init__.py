@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path as File
 
-from interlingua.config.checks import NOT_YET
+from interlingua.config.checks import LONGEST_TAG, NOT_YET
 from interlingua.config.document import read_document
 from interlingua.config.environment import SOURCE, from_environment
 from interlingua.config.resolve import build
@@ -23,8 +23,10 @@ from interlingua.config.settings import (
     Server,
 )
 from interlingua.config.values import Base, Secret, key_for
+from interlingua.config.watched import Watched
 
 __all__ = [
+    "LONGEST_TAG",
     "NOT_YET",
     "Auth",
     "Backend",
@@ -40,6 +42,7 @@ __all__ = [
     "Routing",
     "Secret",
     "Server",
+    "Watched",
     "find",
     "from_environment",
     "key_for",

@@ -18,10 +18,6 @@ from interlingua.errors import ConfigError
 # Settings that are read and then refused, because what they ask for is not in this version: the key path (`*` is any name)
 # and the values refused; None: any but the default.
 NOT_YET: Final[dict[str, tuple[str, ...] | None]] = {
-    "routing.stream_upstream": None,
-    "routing.early_stop": None,
-    "log.requests": None,
-    "log.sample": None,
     "backends.*.protocol": ("gemini-cli",),
 }
 
@@ -35,6 +31,7 @@ _ONLY: Final[dict[str, tuple[str, ...]]] = {
 }
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {"azure": ("url",), "newapi": ("url",), "vertex": ("project", "location")}
 _KEY_SOURCES: Final = ("api_key_env", "api_key_envs", "api_keys_file", "access_token_env")
+LONGEST_TAG: Final = 256  # characters of a tag of early_stop
 _LOCATION: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -98,6 +95,10 @@ def _check_routing(routing: Routing, backends: dict[str, BackendSettings], probl
         problems.add(("routing", "order"), "is empty, so that no model would be found")
     for name in ("order", "retry_on", "early_stop"):
         _check_repeats(("routing", name), getattr(routing, name), problems)
+    _check_tags(("routing", "early_stop"), routing.early_stop, problems)
+    for model, tags in routing.early_stop_models.items():
+        _check_repeats(("routing", "early_stop_models", model), tags, problems)
+        _check_tags(("routing", "early_stop_models", model), tags, problems)
     default = routing.default_backend
     if default is not None and default not in backends:
         problems.add(("routing", "default_backend"), f"names no backend ({default})" + did_you_mean(default, list(backends)))
@@ -115,12 +116,20 @@ def _check_routing(routing: Routing, backends: dict[str, BackendSettings], probl
                 problems.add(("routing", "fallbacks", model, index), what)
 
 
+def _check_tags(path: Path, tags: Sequence[str], problems: Problems) -> None:
+    for index, tag in enumerate(tags):
+        if len(tag) > LONGEST_TAG:
+            problems.add((*path, index), f"is longer than {LONGEST_TAG} characters")
+
+
 def _check_backend(name: str, backend: BackendSettings, problems: Problems) -> None:
     path: Path = ("backends", name)
     try:
         backend_name(name)
     except ValueError as error:
         problems.add(path, str(error))
+    _check_repeats((*path, "early_stop"), backend.early_stop, problems)
+    _check_tags((*path, "early_stop"), backend.early_stop, problems)
     for setting, protocols in _ONLY.items():
         if getattr(backend, setting) is not None and backend.protocol not in protocols:
             problems.add((*path, setting), f"belongs to protocol {' or '.join(protocols)} alone, not to {backend.protocol}")

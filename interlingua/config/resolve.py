@@ -1,5 +1,6 @@
 """From settings to a Config: addresses taken apart, and the secrets that the settings name fetched from the environment."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path as File
 from typing import Final
@@ -39,6 +40,7 @@ def build(document: Document, env: Mapping[str, str], overrides: Overrides) -> C
         found=(f"configuration: {document.name}", *(_told(backend) for backend in backends.values())),
     )
     _check_loop(config, problems)
+    _check_log(config, problems)
     problems.settle()
     return config
 
@@ -168,6 +170,17 @@ def _told(backend: Backend) -> str:
         chains = {"google": "credentials of Google's standard chain", "aws": "credentials of AWS's standard chain"}
         key = chains.get(backend.host.credential, "no key")
     return f"backend {backend.name}: {backend.settings.protocol} at {backend.url}, {key}"
+
+
+def _check_log(config: Config, problems: Problems) -> None:
+    """A folder that cannot be written to would be noticed only by what is missing in it."""
+    if config.log.requests == "off":
+        return
+    place = File(config.log.requests)
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        problems.add(("log", "requests"), "names a folder that cannot be written to")
 
 
 def _check_loop(config: Config, problems: Problems) -> None:

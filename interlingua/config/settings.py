@@ -71,6 +71,7 @@ class Server(Struct, frozen=True, kw_only=True):
     max_in_flight: AtLeastOne = 1000
     max_queue: Count = 1000
     drain: Duration = 30.0
+    linger: Duration = 1.0
 
     @property
     def processes(self) -> int:
@@ -113,8 +114,10 @@ class Routing(Struct, frozen=True, kw_only=True):
     attempts: AtLeastOne = 3
     retry_on: tuple[RetryOn, ...] = ("429", "5xx", "timeout", "connect")
     heartbeat: Duration = 15.0  # 0: off
+    whole_heartbeat: Duration = 0.0  # 0: off
     stream_upstream: bool = False
     early_stop: tuple[str, ...] = ()
+    early_stop_models: dict[str, tuple[str, ...]] = {}
     hedge: Hedge = "off"
     breaker: Breaker = Breaker()
     fallbacks: dict[str, tuple[str, ...]] = {}
@@ -123,6 +126,8 @@ class Routing(Struct, frozen=True, kw_only=True):
 class Log(Struct, frozen=True, kw_only=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     requests: str = "off"  # or a folder
+    requests_size: Size = 64 * 1024**2  # of one file
+    requests_files: AtLeastOne = 8
     sample: Share = 1.0
 
 
@@ -153,6 +158,7 @@ class BackendSettings(Struct, frozen=True, kw_only=True):
     api_key_envs: tuple[EnvName, ...] = ()
     api_keys_file: str | None = None
     capabilities: Literal["auto"] | tuple[Capability, ...] = "auto"
+    early_stop: tuple[str, ...] = ()
     priority: int = 10
     weight: Count = 1
     limits: Limits = Limits()
@@ -200,6 +206,11 @@ class Backend(Struct, frozen=True, kw_only=True):
     @property
     def url(self) -> str:
         return f"{self.base}{self.prefix}"
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Who is asked, and as whom: what is known of one such backend holds for another."""
+        return self.host, self.base, self.prefix, self.keys, self.access_token
 
 
 class Overrides(Struct, frozen=True, kw_only=True):

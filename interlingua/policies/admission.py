@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from interlingua.errors import Overloaded
+from interlingua.errors import DeadlinePassed, Overloaded
 
 
 class Admission:
@@ -15,6 +15,13 @@ class Admission:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.inside = 0
 
+    def resize(self, limit: int, queue: int) -> None:
+        """Other limits from now on: whoever waits and finds room enters, and nobody is sent away."""
+        self._limit, self._queue = limit, queue
+        while self._waiting and self.inside < limit:
+            self.inside += 1
+            self.leave()
+
     def admit(self) -> bool:
         """Enters at once where there is room."""
         if self.inside >= self._limit:
@@ -22,8 +29,8 @@ class Admission:
         self.inside += 1
         return True
 
-    async def enter(self) -> None:
-        """Raises Overloaded where the queue is full."""
+    async def enter(self, deadline: float) -> None:
+        """Raises Overloaded where the queue is full, DeadlinePassed where the turn has not come by `deadline` (loop.time())."""
         if self.admit():
             return
         if len(self._waiting) >= self._queue:
@@ -31,12 +38,15 @@ class Admission:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            await turn  # the place is handed over: `inside` stays as it is
-        except asyncio.CancelledError:
+            async with asyncio.timeout_at(deadline):
+                await turn  # the place is handed over: `inside` stays as it is
+        except (asyncio.CancelledError, TimeoutError) as left:
             if turn.done() and not turn.cancelled():
                 self.leave()
             elif turn in self._waiting:
                 self._waiting.remove(turn)
+            if isinstance(left, TimeoutError):
+                raise DeadlinePassed("The request's deadline passed while it waited for its turn.") from None
             raise
 
     def leave(self) -> None:
