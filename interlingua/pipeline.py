@@ -6,6 +6,7 @@ stead, try again, watch what comes back with `Answer.tap`, or change a stream wi
 is done to a batch is a plain function, so that it can be done wherever the bytes arrive.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
@@ -77,6 +78,8 @@ class Call:
     def end(self, failure: Failure | None = None) -> None:
         """The client's answer is over. `failure`: what its stream broke with."""
         if self.serving is not None:
+            if failure is not None and asyncio.get_running_loop().time() >= self.deadline:
+                failure = None  # it may be the client's own deadline: that says nothing of the backend
             self.serving.end(failure)
             self.serving = None
 

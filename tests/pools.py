@@ -61,7 +61,7 @@ class Pool:
     a Response answered (told as a stream to who wants one), a list of batches streamed, a function called with the call."""
 
     def __init__(self, *tiers: str, hedge: str = "off", breaker: Breaker | None = None, **routing: Any) -> None:
-        self.now = 1000.0
+        self.now = float(int(asyncio.get_running_loop().time()))  # whole seconds: sums of waits stay exact
         self.slept: list[float] = []
         self.asked: list[str] = []
         self.closed: list[str] = []

@@ -248,6 +248,28 @@ async def test_a_policy_outside_sees_what_was_looked_at():
     assert [part.text for part in whole[0].choices[0].parts if isinstance(part, Text)] == ["hi"]
 
 
+async def test_a_deadline_says_nothing_of_a_backend():
+    """A client may set its own, however short."""
+    pool = Pool("a", breaker=Breaker(failures=1))
+    call = pool.call()
+
+    def too_late(call: Call) -> Failure:
+        pool.now = call.deadline
+        return LATE
+
+    pool.acts["a"] = [too_late]
+    with pytest.raises(ProviderFailure):
+        await pool.ask(call)
+    health = pool.board.of(decision("a"))
+    assert (health.state, health.last, health.in_flight) == ("closed", None, 0)
+    call = pool.call(stream=True)
+    pool.acts["a"] = [said()]
+    await pool.ask(call)
+    call.deadline = 0.0
+    call.end(LATE)
+    assert (health.state, health.last, health.in_flight) == ("closed", None, 0)
+
+
 # What the client is told
 
 
@@ -368,8 +390,9 @@ async def test_one_whose_keys_rest_is_passed_over():
 
 async def test_where_all_keys_rest_the_first_to_be_free_is_waited_for():
     pool = Pool("a b")
-    pool.stations["a"].free = lambda: max(0.0, 1009.0 - pool.now)
-    pool.stations["b"].free = lambda: max(0.0, 1005.0 - pool.now)
+    begun = pool.now
+    pool.stations["a"].free = lambda: max(0.0, begun + 9 - pool.now)
+    pool.stations["b"].free = lambda: max(0.0, begun + 5 - pool.now)
     assert await pool.backends(1) == ["b"]
     assert pool.slept == [5.0]
 

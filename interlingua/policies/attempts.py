@@ -189,9 +189,9 @@ class Attempts:
             elif "content_filter" in self._retried:
                 _refuse_filtered(answer.response)
         except BaseException as error:
-            if isinstance(error, UpstreamError):
+            if isinstance(error, UpstreamError) and self._clock() < call.deadline:
                 health.failed(probe, error.failure)
-            else:
+            else:  # a deadline may be the client's own: it says nothing of the backend
                 health.dropped(probe)
             health.end()
             if answer is not None:
