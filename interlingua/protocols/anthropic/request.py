@@ -299,9 +299,9 @@ def _format_limits(request: Request, target: Target, out: Json, own: bool, lose:
 
 
 def _format_sampling(request: Request, target: Target, knows: Claude, out: Json, own: bool, thinks: bool, lose: Lose) -> None:
-    said = {key: value for key in ("temperature", "top_p", "top_k") if (value := getattr(request, key)) is not None}
-    if not said:
+    if request.temperature is request.top_p is request.top_k is None:
         return
+    said = {key: value for key in ("temperature", "top_p", "top_k") if (value := getattr(request, key)) is not None}
     if not target.facts.sampling or (thinks and not own):
         why = f"{target.model} takes none" + (" while it thinks" if target.facts.sampling else "")
         for key in said:
@@ -319,6 +319,9 @@ def _format_sampling(request: Request, target: Target, knows: Claude, out: Json,
 
 def _lose_rest(request: Request, lose: Lose) -> None:
     """What no Anthropic model has; a value that asks for nothing is no loss."""
+    penalties = request.frequency_penalty is request.presence_penalty is None
+    if penalties and request.seed is request.n is request.logprobs is None and not request.top_logprobs:
+        return  # nearly always
     for key, idle in (("seed", None), ("n", 1), ("frequency_penalty", 0), ("presence_penalty", 0), ("logprobs", None)):
         value = getattr(request, key)
         if value is not None and value != idle:

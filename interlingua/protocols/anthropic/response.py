@@ -64,9 +64,10 @@ def _parse_response(body: Json) -> Response:
         body.pop(key, None)
     choice = Choice(parts=parse_content(array(body.pop("content", None), "content"), "content", sealed=True))
     choice.finish = take_finish(body)
-    for key, name in _AT_END.items():
-        if (value := body.pop(key, None)) is not None:
-            keep(choice, NAME, {name: value})
+    if "container" in body or "context_management" in body:
+        for key, name in _AT_END.items():
+            if (value := body.pop(key, None)) is not None:
+                keep(choice, NAME, {name: value})
     response = Response(
         id=text(body.pop("id", None) or "", "id"),
         model=text(body.pop("model", None) or "", "model"),
@@ -104,7 +105,8 @@ def parse_usage(d: Json) -> Usage:
         details = dict(obj(details, "usage.output_tokens_details"))
         usage.reasoning = _count(details, "thinking_tokens")
         keep_in(usage, NAME, "output_tokens_details", details)
-    keep(usage, NAME, d)
+    if d:
+        keep(usage, NAME, d)
     return usage
 
 
