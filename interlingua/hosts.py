@@ -13,6 +13,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
+from interlingua.invoke import VERSION as INVOKE_VERSION
 from interlingua.ir import Json
 from interlingua.models import facts
 
@@ -31,6 +32,8 @@ class Host(Struct, frozen=True, kw_only=True):
     `counted` makes of a body the one that the counter takes; `reshape` moves what this host wants elsewhere:
     (body, the header lines that go with it, whether it is counted) to the body and lines that are sent.
     `families`: models of another maker that the same backend serves in another way.
+    `framing` of its streams: AWS's `eventstream` of its own events, or of `chunks` that hold another's (invoke.py); at AWS
+    the errors are AWS's too.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Host(Struct, frozen=True, kw_only=True):
     reshape: Reshape | None = None
     counted: Callable[[Json, str], Json] | None = None
     families: Mapping[str, "Host"] = {}
+    framing: Literal["sse", "eventstream", "chunks"] = "sse"
 
     def serving(self, model: str) -> "Host":
         """The row by which `model` is asked at this backend."""
@@ -100,6 +104,7 @@ def _vertex_count(body: Json, model: str) -> Json:
 
 _VERSIONS: Final = {"2023-06-01": "vertex-2023-10-16"}  # later versions have the same name there
 _VERSION: Final = b"anthropic-version:"
+_BETAS: Final = b"anthropic-beta:"
 
 
 def _claude_on_vertex(body: Json, headers: bytes, counting: bool) -> tuple[Json, bytes]:
@@ -109,6 +114,20 @@ def _claude_on_vertex(body: Json, headers: bytes, counting: bool) -> tuple[Json,
     if not counting:
         del out["model"]
     return out, b"\r\n".join(line for line in lines if not line.startswith(_VERSION))
+
+
+# Claude on Bedrock by InvokeModel, as anthropic.lib.bedrock asks it: version and betas in the body, model and stream in the
+# path alone
+
+
+def _claude_on_bedrock(body: Json, headers: bytes, counting: bool) -> tuple[Json, bytes]:
+    out: Json = {"anthropic_version": INVOKE_VERSION, **body}
+    del out["model"]
+    out.pop("stream", None)
+    lines = headers.split(b"\r\n")
+    if betas := next((line for line in lines if line.startswith(_BETAS)), b""):
+        out["anthropic_beta"] = [beta.strip() for beta in betas.removeprefix(_BETAS).decode("latin-1").split(",")]
+    return out, b"\r\n".join(line for line in lines if not line.startswith((_VERSION, _BETAS)))
 
 
 # The vendors: platform.openai.com/docs/api-reference, platform.claude.com/docs/en/api/overview, ai.google.dev/api; the
@@ -202,6 +221,28 @@ _DEEPSEEK: Final = ("no_developer", "no_json_schema", "max_tokens", "no_cache_ma
 # docs.ollama.com/api/openai-compatibility lists the fields it reads; others it passes over in silence
 _OLLAMA: Final = ("max_tokens", "no_logit_bias", "no_user", "one_choice", "no_cache_marks")
 
+# Bedrock: botocore's service model `bedrock-runtime`. Every model by Converse; or Claude by InvokeModel, in its own words.
+
+_BEDROCK: Final = Host(
+    name="bedrock",
+    protocol="bedrock",
+    url="https://bedrock-runtime.{region}.amazonaws.com",
+    prefix="",
+    credential="aws",
+    path="/model/{model}/converse",
+    stream_path="/model/{model}/converse-stream",
+    framing="eventstream",
+)
+_CLAUDE_BY_INVOKE: Final = replace(
+    _BEDROCK,
+    protocol="anthropic",
+    path="/model/{model}/invoke",
+    stream_path="/model/{model}/invoke-with-response-stream",
+    reshape=_claude_on_bedrock,
+    framing="chunks",
+)
+BEDROCK_BY_INVOKE: Final = replace(_BEDROCK, families={"claude": _CLAUDE_BY_INVOKE})  # where `claude = "invoke"` is said
+
 _ROWS: Final[tuple[Host, ...]] = (
     _OPENAI,
     _RESPONSES,
@@ -209,15 +250,7 @@ _ROWS: Final[tuple[Host, ...]] = (
     _GEMINI,
     _AZURE,
     _VERTEX,
-    Host(
-        name="bedrock",
-        protocol="bedrock",
-        url="https://bedrock-runtime.{region}.amazonaws.com",
-        prefix="",
-        credential="aws",
-        path="/model/{model}/converse",
-        stream_path="/model/{model}/converse-stream",
-    ),
+    _BEDROCK,
     # docs.vllm.ai/serving/openai_compatible_server (extra parameters), llama.cpp's tools/server/README
     _like_openai("vllm", "http://127.0.0.1:8000", "VLLM_API_KEY", "top_k", "no_cache_marks"),
     _like_openai("ollama", "http://127.0.0.1:11434", "OLLAMA_API_KEY", *_OLLAMA),

@@ -1,14 +1,14 @@
 """The innermost handler: one call to one backend. IR in, IR out; between them the wire, through the pooled client."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
 
-from interlingua import __version__
+from interlingua import __version__, invoke
 from interlingua.client import Client, Origin, Reply, Timeouts
 from interlingua.config import Backend, Routing
 from interlingua.credentials import credential_of
@@ -28,6 +28,9 @@ _MAX_ERROR: Final = 1 << 20
 _MAX_EVENT: Final = 64 << 20  # of one event: Gemini sends images in one
 _AGENT: Final = f"user-agent: interlingua/{__version__}\r\n".encode()
 _TYPE: Final = b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
+_AWS_TYPE: Final = b"content-type: application/json\r\naccept: application/json\r\n"  # of what a model says, not of its framing
+_DECODERS: Final = {"sse": sse.Decoder, "eventstream": eventstream.Decoder, "chunks": invoke.Decoder}
+Decoder = sse.Decoder | eventstream.Decoder | invoke.Decoder
 
 
 class Way(Struct, frozen=True):
@@ -38,6 +41,9 @@ class Way(Struct, frozen=True):
     target: Target
     path: str
     stream_path: str
+    decoder: Callable[[int], "Decoder"]
+    errors: Protocol  # whose errors it tells
+    type: bytes
 
 
 class Provider:
@@ -58,7 +64,10 @@ class Provider:
         if found is None:
             host, prefix = self.backend.host.serving(model), self.backend.prefix
             path, stream_path = (prefix + host.filled(path, model) for path in (host.path, host.stream_path))
-            found = Way(host, PROTOCOLS[host.protocol], target(model, host.quirks), path, stream_path)
+            protocol, aws = PROTOCOLS[host.protocol], host.framing != "sse"
+            errors, type_ = (PROTOCOLS["bedrock"], _AWS_TYPE) if aws else (protocol, _TYPE)
+            decoder = _DECODERS[host.framing]
+            found = Way(host, protocol, target(model, host.quirks), path, stream_path, decoder, errors, type_)
             if len(self._ways) < 4096:
                 self._ways[model] = found
         return found
@@ -77,13 +86,12 @@ class Provider:
         headers = protocol.request_headers(body, _own(call, protocol))
         if way.host.reshape is not None:
             body, headers = way.host.reshape(body, headers, False)
-        reply = await self._send(way.stream_path if request.stream else way.path, headers, body, call.deadline)
+        reply = await self._send(way.stream_path if request.stream else way.path, way.type + headers, body, call.deadline)
         try:
             if reply.status >= 300:
-                raise ProviderFailure(await _failure(reply, protocol))
+                raise ProviderFailure(await _failure(reply, way.errors))
             if request.stream and "json" not in reply.headers.get("content-type", ""):
-                decoder = eventstream.Decoder(_MAX_EVENT) if protocol.NAME == "bedrock" else sse.Decoder(_MAX_EVENT)
-                return Answer(events=_events(reply, decoder, protocol.Parser()))
+                return Answer(events=_events(reply, way.decoder(_MAX_EVENT), protocol.Parser()))
             response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
             return Answer(events=_told(response)) if request.stream else Answer(response)
         except BaseException:
@@ -99,10 +107,10 @@ class Provider:
         headers = way.protocol.request_headers(body, _own(call, way.protocol))
         if way.host.reshape is not None:
             body, headers = way.host.reshape(body, headers, True)
-        reply = await self._send(path, headers, body, call.deadline)
+        reply = await self._send(path, way.type + headers, body, call.deadline)
         try:
             if reply.status >= 300:
-                raise ProviderFailure(await _failure(reply, way.protocol))
+                raise ProviderFailure(await _failure(reply, way.errors))
             return _json(await reply.read(_MAX_ERROR))
         finally:
             reply.close()
@@ -115,7 +123,7 @@ class Provider:
         return await self._client.send(self._origin, method, path, _AGENT + lines + headers, body, self._timeouts, deadline)
 
     async def _send(self, path: str, headers: bytes, body: Json, deadline: float) -> Reply:
-        return await self.forward("POST", path, _TYPE + headers, encode_json(body), deadline)
+        return await self.forward("POST", path, headers, encode_json(body), deadline)
 
     async def _authenticated(self, method: str, path: str, body: bytes, deadline: float) -> bytes:
         """The credential's lines, where they must be waited for."""
@@ -150,7 +158,7 @@ def refuse(call: Call, losses: Losses) -> None:
     raise Unsupported(f"Strict mode: this backend cannot carry {told}", param=paths[0])
 
 
-async def _events(reply: Reply, decoder: "eventstream.Decoder | sse.Decoder", parser: StreamParser) -> Events:
+async def _events(reply: Reply, decoder: Decoder, parser: StreamParser) -> Events:
     """The events of a streamed answer; the last is End or Failure, whatever becomes of the connection."""
     try:
         while (chunk := await reply.next()) is not None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-Action = Literal["generate", "count", "models", "model", "kept", "items", "health", "ready", "metrics", "status"]
+Action = Literal["generate", "invoke", "count", "models", "model", "kept", "items", "health", "ready", "metrics", "status"]
 
 
 class Door(Struct, frozen=True):
@@ -36,7 +36,9 @@ _EXACT: Final[dict[str, Door]] = {
     "/metrics": Door("metrics", method="GET"),
     "/api/system/status": Door("status", method="GET"),
 }
-_BEDROCK: Final = re.compile(r"(?:/bedrock|/providers/bedrock)?/model/(.+)/(converse|converse-stream)", re.S)
+_BEDROCK: Final = re.compile(
+    r"(?:/bedrock|/providers/bedrock)?/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream)", re.S
+)
 _AZURE: Final = re.compile(r"/openai/deployments/([^/]+)/chat/completions")
 _VERTEX: Final = re.compile(r"/(?:v1|v1beta1)(?:/projects/[^/]+/locations/[^/]+)?/publishers/([^/]+)/models/([^:]+?):(\w+)", re.S)
 _KEPT: Final = re.compile(r"/v1/responses/([^/]+)(/input_items)?")
@@ -50,7 +52,8 @@ def find(path: str, query: bytes) -> Door | None:
     if (match := _KEPT.fullmatch(path)) is not None:
         return Door("items" if match[2] else "kept", "responses", "GET", model=unquote(match[1]))
     if (match := _BEDROCK.fullmatch(path)) is not None:
-        return Door("generate", "bedrock", model=_once(match[1]), stream=match[2] == "converse-stream")
+        action = "generate" if match[2].startswith("converse") else "invoke"
+        return Door(action, "bedrock", model=_once(match[1]), stream=match[2].endswith("-stream"))
     if path.startswith("/openai/"):
         return _azure(path, query)
     if (match := _VERTEX.fullmatch(path)) is not None:

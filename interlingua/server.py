@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from interlingua import kept, listing, passthrough
+from interlingua import invoke, kept, listing, passthrough
 from interlingua.core import Core
 from interlingua.counting import count_tokens
 from interlingua.errors import (
@@ -165,7 +165,9 @@ class Exchange:
             await self._admit()
         match door.action:
             case "generate":
-                return await self._generate(door)
+                return await self._generate(door, await self._body(), self.protocol.NAME)
+            case "invoke":
+                return await self._invoke(door, await self._body())
             case "count":
                 return await self._tokens(door)
             case "metrics":
@@ -284,12 +286,18 @@ class Exchange:
 
     # Generation
 
-    async def _generate(self, door: Door) -> int:
+    async def _invoke(self, door: Door, body: dict[str, Any]) -> int:
+        """Bedrock's InvokeModel, where the body alone tells whose it is."""
+        self.headers = invoke.opened(body, self.headers)
+        self.protocol = invoke.CLAUDE
+        return await self._generate(door, body, "anthropic")
+
+    async def _generate(self, door: Door, body: dict[str, Any], client: str) -> int:
+        """`client`: the protocol whose body it is."""
         core = self.core
-        body = await self._body()
         request = self.protocol.parse_request(body, door.model, door.stream)
         deadline = asyncio.get_running_loop().time() + core.config.routing.deadline
-        call = Call(request, self.protocol.NAME, self.id, self.headers, deadline)
+        call = Call(request, client, self.id, self.headers, deadline)
         call.tenant = self.tenant
         plan = call.plan = core.router.plan(request)
         decision = call.decision = plan.first
@@ -352,6 +360,8 @@ class Exchange:
             headers.append((b"x-interlingua-losses", losses_header(call.losses, call, self.protocol)))
         if self.losses:
             headers.append((b"x-interlingua-response-losses", losses_header(self.losses, call, self.protocol)))
+        if self.protocol is invoke.CLAUDE:
+            headers += invoke.counted(self.usage)
         return headers
 
     async def _send_json(self, status: int, body: Any, headers: Headers | None = None) -> int:

@@ -28,7 +28,7 @@ FLOORS = [
     {"__init__", "ir", "losses", "errors", "models"},
     {"framing", "fold", "carry", "media", "schema", "metrics"},
     {"protocols"},
-    {"hosts", "config", "routing", "client", "credentials", "sigv4", "store"},
+    {"invoke", "hosts", "config", "routing", "client", "credentials", "sigv4", "store"},
     {"health", "pipeline", "policies", "provider", "checks"},
     {"routes", "counting", "listing", "passthrough", "kept", "core", "connection", "server"},
     {"app", "demo", "commands", "__main__"},

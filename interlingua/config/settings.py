@@ -144,6 +144,7 @@ class BackendSettings(Struct, frozen=True, kw_only=True):
     location: str | None = None
     access_token_env: EnvName | None = None
     aws_region: str | None = None
+    claude: Literal["converse", "invoke"] | None = None  # None: converse
 
 
 class Settings(Struct, frozen=True, kw_only=True):
