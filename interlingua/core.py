@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from interlingua import __version__
+from interlingua.catalog import Catalog
 from interlingua.checks import Checks
 from interlingua.client import Client
 from interlingua.config import Config
@@ -32,6 +33,7 @@ class Core:
         self.policies = policies
         self.router = Router(config)
         self.providers = {name: Provider(backend, client, config.routing) for name, backend in config.backends.items()}
+        self.catalog = Catalog(self.providers, self.router, config.server.list_models)
         self.keys = Keys(config.client_keys) if config.auth.mode == "keys" else None
         self.aws_keys = {key.name: key.secret.reveal() for key in config.aws_keys}
         self.admission = Admission(config.server.max_in_flight, config.server.max_queue)
@@ -91,6 +93,7 @@ class Core:
     async def close(self) -> None:
         self.ready = False
         self.retire()
+        await self.catalog.close()
         await self.client.close()
         self.store.close()
 

@@ -26,7 +26,8 @@ class Host(Struct, frozen=True, kw_only=True):
 
     `url` is the origin used where the configuration names none (None: it must), `prefix` the version path of an origin.
     The paths follow the prefix. `{model}` in one is the provider's model; `{project}`, `{location}`, `{api_version}` and
-    `{region}`, in the url too, are the configuration's. `count_path` None: it counts no tokens.
+    `{region}`, in the url too, are the configuration's. `count_path` None: it counts no tokens;
+    `list_path` None: it does not list its models, or others than may be asked for.
     `keys` are the variables in which the provider's own tools look for a key, the first that is set counts.
     `quirks` are read by the protocol: gemini/ for `external_urls`, openai/dialect.py tells of the others.
     `counted` makes of a body the one that the counter takes; `reshape` moves what this host wants elsewhere:
@@ -44,6 +45,7 @@ class Host(Struct, frozen=True, kw_only=True):
     path: str = "/chat/completions"
     stream_path: str = "/chat/completions"
     count_path: str | None = None
+    list_path: str | None = None
     keys: tuple[str, ...] = ()
     quirks: frozenset[str] = frozenset()
     reshape: Reshape | None = None
@@ -133,7 +135,9 @@ def _claude_on_bedrock(body: Json, headers: bytes, counting: bool) -> tuple[Json
 # The vendors: platform.openai.com/docs/api-reference, platform.claude.com/docs/en/api/overview, ai.google.dev/api; the
 # credential is the form each documents for curl, the variables are those that its SDK reads.
 
-_OPENAI: Final = Host(name="openai", protocol="openai", url="https://api.openai.com", keys=("OPENAI_API_KEY",))
+_OPENAI: Final = Host(
+    name="openai", protocol="openai", url="https://api.openai.com", list_path="/models", keys=("OPENAI_API_KEY",)
+)
 _RESPONSES: Final = replace(_OPENAI, name="responses", protocol="responses", path="/responses", stream_path="/responses")
 _ANTHROPIC: Final = Host(
     name="anthropic",
@@ -143,6 +147,7 @@ _ANTHROPIC: Final = Host(
     path="/messages",
     stream_path="/messages",
     count_path="/messages/count_tokens",
+    list_path="/models?limit=1000",
     keys=("ANTHROPIC_API_KEY",),
     counted=_anthropic_count,
 )
@@ -155,6 +160,7 @@ _GEMINI: Final = Host(
     path="/models/{model}:generateContent",
     stream_path="/models/{model}:streamGenerateContent?alt=sse",
     count_path="/models/{model}:countTokens",
+    list_path="/models?pageSize=1000",
     keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
     counted=_gemini_count,
 )
@@ -204,7 +210,7 @@ _VERTEX: Final = Host(
 
 
 def _like_openai(name: str, url: str | None, key: str, *quirks: str, prefix: str = "/v1") -> Host:
-    return Host(name=name, protocol="openai", url=url, prefix=prefix, keys=(key,), quirks=frozenset(quirks))
+    return replace(_OPENAI, name=name, url=url, prefix=prefix, keys=(key,), quirks=frozenset(quirks))
 
 
 # All of OpenAI's request that Mistral's ChatCompletionRequest (its SDK's types) lacks; it answers 422 extra_forbidden.
@@ -265,6 +271,6 @@ _ROWS: Final[tuple[Host, ...]] = (
     _like_openai("together", "https://api.together.xyz", "TOGETHER_API_KEY", "top_k", "max_tokens", "no_cache_marks"),
     _like_openai("fireworks", "https://api.fireworks.ai", "FIREWORKS_API_KEY", "top_k", "no_cache_marks", prefix="/inference/v1"),
     _like_openai("newapi", None, "NEWAPI_API_KEY", "top_k"),  # a relay: what it lacks is its providers' matter
-    Host(name="mock", protocol="openai", url="http://127.0.0.1:9100"),
+    Host(name="mock", protocol="openai", url="http://127.0.0.1:9100", list_path="/models"),
 )
 HOSTS: Final[dict[str, Host]] = {row.name: row for row in _ROWS}

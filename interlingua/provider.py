@@ -25,6 +25,7 @@ from interlingua.protocols.wire import as_obj, decode_json, encode_json
 
 MAX_ANSWER: Final = 256 << 20  # bytes of a unary answer
 _MAX_ERROR: Final = 1 << 20
+_MAX_LIST: Final = 8 << 20
 _MAX_EVENT: Final = 64 << 20  # of one event: Gemini sends images in one
 _AGENT: Final = f"user-agent: interlingua/{__version__}\r\n".encode()
 _TYPE: Final = b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
@@ -112,6 +113,18 @@ class Provider:
             if reply.status >= 300:
                 raise ProviderFailure(await _failure(reply, way.errors))
             return _json(await reply.read(_MAX_ERROR))
+        finally:
+            reply.close()
+
+    async def models(self, deadline: float) -> Any:
+        """The provider's own list of its models, as it tells it, for a backend whose row has a `list_path`; None where that
+        is no JSON. Raises UpstreamError."""
+        path = f"{self.backend.prefix}{self.backend.host.list_path}"
+        reply = await self.forward("GET", path, self.protocol.request_headers({}, {}), b"", deadline)
+        try:
+            if reply.status >= 300:
+                raise ProviderFailure(await _failure(reply, self.protocol))
+            return _json_or_none(await reply.read(_MAX_LIST))
         finally:
             reply.close()
 

@@ -66,7 +66,10 @@ def find(path: str, query: bytes) -> Door | None:
     model = unquote(name.removeprefix("models/"))
     if verb is None:
         return Door("model", "openai" if version == "v1" else "gemini", "GET", model=model)
-    return _google(model, verb, query)
+    found = _google(model, verb, query)
+    if found is None and version == "v1" and verb.isdecimal():  # a version of Bedrock's: nova-lite-v1:0
+        return Door("model", "openai", "GET", model=f"{model}:{verb}")
+    return found
 
 
 def _once(model: str) -> str:
@@ -104,11 +107,8 @@ def protocol_of(path: str, headers: dict[bytes, bytes]) -> str:
         return "bedrock"
     if path.startswith("/v1/responses"):
         return "responses"
-    if (
-        path.startswith(("/v1beta", "/v1/projects/", "/v1/publishers/"))
-        or _GOOGLE.fullmatch(path)
-        and ":" in path
-        or b"x-goog-api-key" in headers
-    ):
+    named = _GOOGLE.fullmatch(path)
+    verb = named is not None and named[3] is not None and not named[3].isdecimal()
+    if verb or path.startswith(("/v1beta", "/v1/projects/", "/v1/publishers/")) or b"x-goog-api-key" in headers:
         return "gemini"
     return "openai"

@@ -170,6 +170,10 @@ class Exchange:
                 return await self._invoke(door, await self._body())
             case "count":
                 return await self._tokens(door)
+            case "models":
+                return await self._send_json(200, await listing.models(self.protocol.NAME, self.core))
+            case "model":
+                return await self._send_json(200, await listing.model(self.protocol.NAME, door.model or "", self.core))
             case "metrics":
                 return await self._metrics()
             case "ready":
@@ -181,10 +185,6 @@ class Exchange:
         """The answers that need nobody but us."""
         core, name = self.core, door.model or ""
         match door.action:
-            case "models":
-                return listing.models(self.protocol.NAME, core)
-            case "model":
-                return listing.model(self.protocol.NAME, name, core)
             case "kept" if method == "DELETE":
                 return kept.forgotten(core.store, name, self.tenant)
             case "kept":

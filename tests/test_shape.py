@@ -25,12 +25,12 @@ OURS = sorted(PACKAGE.rglob("*.py"))
 
 # An import only ever goes down, or stays on its floor.
 FLOORS = [
-    {"__init__", "ir", "losses", "errors", "models"},
+    {"__init__", "ir", "losses", "errors", "models", "prices"},
     {"framing", "fold", "carry", "media", "schema", "metrics"},
     {"protocols"},
     {"invoke", "hosts", "config", "routing", "client", "credentials", "sigv4", "store"},
     {"health", "pipeline", "policies", "provider", "checks"},
-    {"routes", "counting", "listing", "passthrough", "kept", "core", "connection", "server"},
+    {"routes", "counting", "catalog", "listing", "passthrough", "kept", "core", "connection", "server"},
     {"app", "demo", "commands", "__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

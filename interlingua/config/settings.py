@@ -59,6 +59,7 @@ class Server(Struct, frozen=True, kw_only=True):
     max_in_flight: AtLeastOne = 1000
     max_queue: Count = 1000
     drain: Duration = 30.0
+    list_models: Duration = 600.0  # how long a backend's own list of models holds; 0: it is not asked
 
     @property
     def processes(self) -> int:
