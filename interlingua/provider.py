@@ -9,10 +9,18 @@ import msgspec
 from msgspec import Struct
 
 from interlingua import __version__, invoke
-from interlingua.client import Client, Origin, Reply, Timeouts
+from interlingua.client import Client, Origin, Reply, Timeouts, Upload
 from interlingua.config import Backend, Routing
 from interlingua.credentials import credential_of
-from interlingua.errors import FramingError, ProviderFailure, Unsupported, UpstreamError, UpstreamGarbage, UpstreamTimeout
+from interlingua.errors import (
+    FramingError,
+    ProviderFailure,
+    TooLarge,
+    Unsupported,
+    UpstreamError,
+    UpstreamGarbage,
+    UpstreamTimeout,
+)
 from interlingua.fold import unfold
 from interlingua.framing import eventstream, sse
 from interlingua.hosts import Host
@@ -135,6 +143,18 @@ class Provider:
             lines = await self._authenticated(method, path, body, deadline)
         return await self._client.send(self._origin, method, path, _AGENT + lines + headers, body, self._timeouts, deadline)
 
+    async def pass_on(self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float, most: int) -> Reply:
+        """As `forward`, with a body that may be still coming. AWS signs what a body holds, so there it must be whole first:
+        `most` bytes. Raises TooLarge, and what the body does, too."""
+        if isinstance(body, Upload) and self.backend.host.credential == "aws":
+            body = await _whole(body, most)
+        if not isinstance(body, Upload):
+            return await self.forward(method, path, headers, body, deadline)
+        lines = self._credential.lines
+        if lines is None:
+            lines = await self._authenticated(method, path, b"", deadline)
+        return await self._client.upload(self._origin, method, path, _AGENT + lines + headers, body, self._timeouts, deadline)
+
     async def _send(self, path: str, headers: bytes, body: Json, deadline: float) -> Reply:
         return await self.forward("POST", path, headers, encode_json(body), deadline)
 
@@ -150,6 +170,16 @@ class Provider:
 def _own(call: Call, protocol: Protocol) -> Mapping[bytes, bytes]:
     """The client's headers, where it speaks this very protocol."""
     return call.headers if call.client == protocol.NAME else {}
+
+
+async def _whole(body: Upload, most: int) -> bytes:
+    pieces, size = list[bytes](), 0
+    async for piece in body.pieces:
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            raise TooLarge(f"The request's body is larger than {most} bytes, and for AWS it must be signed as a whole.")
+    return b"".join(pieces)
 
 
 async def _failure(reply: Reply, protocol: Protocol) -> Failure:

@@ -72,6 +72,12 @@ def find(path: str, query: bytes) -> Door | None:
     return found
 
 
+def streamed(path: str) -> bool:
+    """Whether what comes there is passed through, so that its body need not be whole."""
+    path = path.partition("?")[0]
+    return path.startswith("/providers/") and _BEDROCK.fullmatch(path) is None
+
+
 def _once(model: str) -> str:
     """A model id that came percent-encoded, or encoded twice, as some proxies leave it."""
     plain = unquote(model)

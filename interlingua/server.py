@@ -197,21 +197,31 @@ class Exchange:
                 return {"status": "ok"}
 
     async def _pass_through(self, method: str) -> int:
-        provider, path = passthrough.target_of(self.core, self.path)
+        core, server, began = self.core, self.core.config.server, time.perf_counter()
+        provider, path = passthrough.target_of(core, self.path)
         self.protocol = provider.protocol
         await self._admit()
-        deadline = asyncio.get_running_loop().time() + self.core.config.routing.deadline
+        deadline = asyncio.get_running_loop().time() + core.config.routing.deadline
         path += passthrough.query_of(self.scope["query_string"])
-        body = await self._raw_body()
-        reply = await provider.forward(method, path, passthrough.request_headers(self.headers), body, deadline)
-        head = self.common([(b"x-interlingua-backend", _ascii(provider.name)), *passthrough.answer_headers(reply)])
-        self.started = True
-        await self.send({"type": "http.response.start", "status": reply.status, "headers": head})
-        async with aclosing(passthrough.body_of(reply)) as chunks:
-            async for chunk in chunks:
+        body = await passthrough.incoming(self.raw, self.receive, self.headers, server.max_upload)
+        lines = passthrough.request_headers(self.headers)
+        reply = await provider.pass_on(method, path, lines, body, deadline, server.max_body)
+        watch, done = passthrough.Watch(provider, path, reply), False
+        try:
+            head = self.common([(b"x-interlingua-backend", _ascii(provider.name)), *passthrough.answer_headers(reply)])
+            self.started = True
+            await self.send({"type": "http.response.start", "status": reply.status, "headers": head})
+            while (chunk := await reply.next()) is not None:
+                watch.see(chunk)
                 await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await self.send({"type": "http.response.body", "body": b""})
-        return reply.status
+            await self.send({"type": "http.response.body", "body": b""})
+            done = True
+            return reply.status
+        finally:
+            reply.close()
+            usage = watch.usage()  # tells the model as well
+            status = reply.status if done else LEFT if self._left else 502
+            core.metrics.meter("native", provider.name, watch.model).done(status, time.perf_counter() - began, usage)
 
     async def _admit(self) -> None:
         """Whose request it is, where keys are asked for. Raises GatewayError in the words of the client's protocol."""

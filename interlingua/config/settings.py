@@ -56,6 +56,7 @@ class Server(Struct, frozen=True, kw_only=True):
     workers: Count = 1  # 0: one per core
     max_body: Size = 64 * 1024**2
     max_head: Size = 64 * 1024
+    max_upload: Size = 2 * 1024**3  # of what is passed through as it comes
     max_in_flight: AtLeastOne = 1000
     max_queue: Count = 1000
     drain: Duration = 30.0
