@@ -19,7 +19,7 @@ _METHODS: Final = ["generateContent", "streamGenerateContent", "countTokens"]
 
 async def models(protocol: str, core: Core) -> Json:
     """Every model a client can name, as far as it is known."""
-    entries = [_SHAPES[protocol](entry) for entry in (await core.catalog.entries()).values()]
+    entries = [_SHAPES.get(protocol, _openai)(entry) for entry in (await core.catalog.entries()).values()]
     if protocol == "gemini":
         return {"models": entries}
     if protocol == "anthropic":
@@ -36,7 +36,7 @@ async def model(protocol: str, name: str, core: Core) -> Json:
         if decision.route == "fallback":
             raise NotFound(f"The model {name!r} is not listed here.", param="model", code="model_not_found")
         entry = core.catalog.entry(name, decision.backend, decision.model)
-    return _SHAPES[protocol](entry)
+    return _SHAPES.get(protocol, _openai)(entry)
 
 
 def _openai(entry: Entry) -> Json:

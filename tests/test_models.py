@@ -277,3 +277,11 @@ async def test_the_table_is_read_beside_the_loop(house: House, monkeypatch: pyte
     async with httpx2.AsyncClient(base_url=house.url, verify=False) as http:
         assert (await http.get("/v1/models")).status_code == 200
     assert threads and threads[0] != threading.get_ident()
+
+
+async def test_whoever_else_asks_gets_openais_shape(house: House) -> None:
+    signed = {"authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20261126/us-east-1/bedrock/aws4_request"}
+    async with httpx2.AsyncClient(base_url=house.url, verify=False) as http:
+        told = await http.get("/v1/models", headers=signed)
+        one = await http.get("/v1/models/exact-openai", headers=signed)
+    assert told.json()["object"] == "list" and one.json()["object"] == "model"

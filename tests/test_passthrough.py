@@ -242,6 +242,23 @@ async def test_an_answer_before_the_end_ends_the_sending(start: Start) -> None:
         assert upstream.accepted == 2
 
 
+async def test_an_answer_may_begin_before_the_end(start: Start) -> None:
+    """A provider that echoes: its answer's head is no reason to stop."""
+
+    async def echoing(peer: peers.Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (2 * MIB))
+        body = await peer.reader.readexactly(2 * MIB)
+        await peer.send(body)
+
+    async with peers.serve(echoing) as upstream:
+        house = await before(start, upstream)
+        async with wire(house) as line:
+            await line.send(head(2 * MIB))
+            await pour(line, 2)
+            assert (await line.reply()).body == BLOCK * 2
+
+
 async def test_a_body_that_stops_being_http_is_a_400(start: Start) -> None:
     async with peers.serve(Sink()) as upstream:
         house = await before(start, upstream)

@@ -174,7 +174,7 @@ class Client:
         sender = asyncio.create_task(pour(connection, body, timeouts.idle))
         try:
             await asyncio.wait((waiter, sender), return_when=asyncio.FIRST_COMPLETED)
-            if not waiter.done() or (reply.error is None and reply.status < 300):
+            if not waiter.done() or (reply.connection is not None and reply.status < 300):
                 await sender
                 connection.pouring = False
                 connection.expect(timeouts.idle if waiter.done() else timeouts.first_byte)
