@@ -56,7 +56,7 @@ def serve(config: Config, *, found: Sequence[str] = ()) -> int:
     workers = config.server.processes
     if workers > 1:
         return _serve_many(config, listener, workers)
-    Connection.max_head, Connection.max_body = config.server.max_head, config.server.max_body
+    Connection.limit(config.server)
     gateway = operated(build(config))
     server = Server(settings(config, gateway), listener)
     server.run(sockets=[listener])
@@ -68,7 +68,7 @@ def worker() -> Gateway:
     overrides = msgspec.json.decode(os.environ[_OVERRIDES], type=Overrides)
     source = os.environ[_SOURCE]
     config = configuration.find(source or None, os.environ, overrides)
-    Connection.max_head, Connection.max_body = config.server.max_head, config.server.max_body
+    Connection.limit(config.server)
     _log_to_stderr(config)
     _settle()
     return operated(build(config, os.environ[_SHARED]))

@@ -1,8 +1,9 @@
 """A client's connection: HTTP/1.1 to ASGI as cheaply as it can be done, for uvicorn's server (`http=Connection`).
 
-The application is called when a request's body is whole, so nothing half-read is ever worked on; a head, a body or a
-pause over its limit is refused here, in the client's own shape. One write an answer, one task a connection, one timer
-for all. A client that leaves cancels the task that works for it; `left` in `scope["connection"]` tells the application so.
+The application is called when a request's body is whole, so nothing half-read is ever worked on; only what is passed
+through goes on as it comes (`Upload`). A head, a body or a pause over its limit is refused here, in the client's own
+shape. One write an answer, one task a connection, one timer for all. A client that leaves cancels the task that works for
+it; `left` in `scope["connection"]` tells the application so.
 """
 
 import asyncio
@@ -17,16 +18,18 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, par
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from interlingua.config import Server
 from interlingua.errors import GatewayError, HeadTooLarge, InvalidRequest, TooLarge
 from interlingua.protocols.registry import PROTOCOLS
 from interlingua.protocols.wire import encode_json
-from interlingua.routes import protocol_of
+from interlingua.routes import protocol_of, streamed
 
 _STATUS: Final = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 _OWN_STATUS: Final = b"HTTP/1.1 %d Error\r\n"  # a provider may have statuses of its own: Anthropic's 529
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TICK: Final = 5.0  # seconds between looks at the clock
+AHEAD: Final = 256 * 1024  # bytes of an upload, past which no more is read
 _QUEUED: Final = 16  # pipelined requests, past which no more is read
 
 Message = dict[str, Any]
@@ -105,11 +108,76 @@ class Request:
         return pieces
 
 
+class Upload(Request):
+    """A request whose body the application asks for piece by piece: it is called when the head is there, and no more is
+    read than it has asked for and `AHEAD` bytes."""
+
+    __slots__ = ("_error", "_paused", "_wanted", "ended", "held")
+
+    def __init__(self, connection: "Connection") -> None:
+        super().__init__(connection)
+        self.ended = False  # all of the body has come
+        self.held = 0  # bytes not yet asked for
+        self._paused = False
+        self._wanted: asyncio.Future[None] | None = None
+        self._error: GatewayError | None = None
+
+    async def receive(self) -> Message:
+        """Raises GatewayError where no more can come."""
+        while not self.body and not self.ended and self._error is None:
+            self._wanted = asyncio.get_running_loop().create_future()
+            await self._wanted
+        self._wanted = None
+        if self._error is not None:
+            raise self._error
+        message = await super().receive()
+        message["more_body"] = not self.ended
+        self.held = 0
+        self.resume()
+        return message
+
+    def open(self, status: int, headers: Headers, body: bytes, more: bool) -> list[bytes]:
+        if not self.ended:
+            self.keep_alive = False  # the rest of the body is for nobody
+        return super().open(status, headers, body, more)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is the client that is waited for."""
+        return self._wanted is not None and not self._wanted.done()
+
+    def feed(self, body: bytes) -> None:
+        self.body.append(body)
+        self.held += len(body)
+        if self.held > AHEAD and not self._paused:
+            self._paused = True
+            self.connection.pause_reading()
+        self._wake()
+
+    def end(self) -> None:
+        self.ended = True
+        self._wake()
+
+    def fail(self, error: GatewayError) -> None:
+        self._error = error
+        self._wake()
+
+    def resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self.connection.resume_reading()
+
+    def _wake(self) -> None:
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(None)
+
+
 class Connection(asyncio.Protocol):
-    """Limits are of the class, since uvicorn makes the instances: bytes, bytes, seconds, seconds."""
+    """Limits are of the class, since uvicorn makes the instances: bytes, bytes, bytes, seconds, seconds."""
 
     max_head: ClassVar[int] = 64 * 1024
     max_body: ClassVar[int] = 64 * 1024 * 1024
+    max_upload: ClassVar[int] = 2 * 1024**3
     slow: ClassVar[float] = 60.0  # between two pieces of one request
     idle: ClassVar[float] = 75.0  # between two requests
     sweeping: ClassVar[asyncio.TimerHandle | None] = None
@@ -124,7 +192,7 @@ class Connection(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         self._parser = HttpRequestParser(self)
         self._transport = cast(asyncio.Transport, None)
-        self._reading: Request | None = None  # the request that bytes belong to
+        self.reading: Request | None = None  # the request that bytes belong to
         self._answering: Request | None = None
         self._queue: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None  # answers one request after the other
@@ -136,6 +204,11 @@ class Connection(asyncio.Protocol):
         self._since = 0  # ticks without a byte
         self.paused: asyncio.Future[None] | None = None
         self.left = False
+
+    @classmethod
+    def limit(cls, server: Server) -> None:
+        """Takes the limits of a configuration."""
+        cls.max_head, cls.max_body, cls.max_upload = server.max_head, server.max_body, server.max_upload
 
     # Transport
 
@@ -166,7 +239,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """A client that ends in the middle of its request is told so; one that waits for an answer has left."""
-        if self._deaf or self._answering is not None or (self._reading is None and self._head == 0):
+        if self._deaf or self._answering is not None or (self.reading is None and self._head == 0):
             return False
         self.refuse(InvalidRequest("The request ended before its body did."))
         return True
@@ -212,12 +285,20 @@ class Connection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         self._transport.write(data)
 
+    def pause_reading(self) -> None:
+        if not self.left:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self.left:
+            self._transport.resume_reading()
+
     # Parser
 
     def on_message_begin(self) -> None:
         self._url = b""
         self._headers = []
-        self._reading = Request(self)
+        self.reading = Request(self)
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -226,12 +307,14 @@ class Connection(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if self._deaf or (request := self._reading) is None:
+        if self._deaf or (request := self.reading) is None:
             return
         if self._head > self.max_head and sum(len(n) + len(v) + 4 for n, v in self._headers) + len(self._url) > self.max_head:
             self.refuse(HeadTooLarge(f"The request's head is larger than {self.max_head} bytes."))
             return
         self._head = -1
+        if self._url.startswith(b"/providers/") and self._answering is None and streamed(self._url.decode("latin-1")):
+            request = self.reading = Upload(self)
         parser = self._parser
         path, raw_path, query = _short_target(self._url) if len(self._url) < 256 else _target(self._url)
         version = parser.get_http_version()
@@ -250,30 +333,37 @@ class Connection(asyncio.Protocol):
             "named": (named := dict(self._headers)),
             "connection": self,
         }
-        self._look_at_length(named)
+        self._look_at_length(named, request)
+        if type(request) is Upload and not self._deaf:
+            self._answer(request)
 
-    def _look_at_length(self, headers: dict[bytes, bytes]) -> None:
+    def _look_at_length(self, headers: dict[bytes, bytes], request: Request) -> None:
         length = headers.get(b"content-length", b"")
-        if len(length) > 7 and int(length) > self.max_body:
-            self.refuse(TooLarge(f"The request's body is larger than {self.max_body} bytes."))
+        limit = self.max_body if type(request) is Request else self.max_upload
+        if len(length) > 7 and int(length) > limit:
+            self.refuse(TooLarge(f"The request's body is larger than {limit} bytes."))
         elif headers.get(b"expect", b"").lower() == b"100-continue":
             self.write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
-        request = self._reading
+        request = self.reading
         if self._deaf or request is None:
             return
         request.size += len(body)
-        if request.size > self.max_body:
+        if type(request) is Upload:
+            request.feed(body)
+        elif request.size > self.max_body:
             self.refuse(TooLarge(f"The request's body is larger than {self.max_body} bytes."))
         else:
             request.body.append(body)
 
     def on_message_complete(self) -> None:
-        request, self._reading, self._head = self._reading, None, 0
+        request, self.reading, self._head = self.reading, None, 0
         if self._deaf or request is None:
             return
-        if self._answering is None:
+        if type(request) is Upload:
+            request.end()
+        elif self._answering is None:
             self._answer(request)
         else:
             self._queue.append(request)
@@ -319,6 +409,8 @@ class Connection(asyncio.Protocol):
         """Ends the connection with an error that no application has seen the request of."""
         if self._deaf or self._answering is not None:  # its answer cannot be interrupted by another
             self._deaf = True
+            if type(self.reading) is Upload:
+                self.reading.fail(error)
             return
         path = self._url.decode("latin-1").partition("?")[0]
         status, body = PROTOCOLS[protocol_of(path, dict(self._headers))].format_error(error.failure)
@@ -334,6 +426,8 @@ class Connection(asyncio.Protocol):
         """Says that nothing more comes, and reads on for a moment: a reset would take the answer away with it."""
         self._deaf = True
         self._since = 0
+        if type(self.reading) is Upload:
+            self.reading.resume()
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._loop.call_later(1.0, self._transport.close)
@@ -347,13 +441,23 @@ class Connection(asyncio.Protocol):
 
     def tick(self) -> None:
         if self._answering is not None:
+            self._tick_upload()
             return
         self._since += 1
-        under_way = self._reading is not None or self._head != 0
+        under_way = self.reading is not None or self._head != 0
         if under_way and self._since * _TICK >= self.slow:
             self.refuse(InvalidRequest("The rest of the request did not arrive in time."))
         elif not under_way and self._since * _TICK >= self.idle:
             self._transport.close()
+
+    def _tick_upload(self) -> None:
+        upload = self.reading
+        if type(upload) is not Upload or not upload.waits:
+            self._since = 0
+            return
+        self._since += 1
+        if self._since * _TICK >= self.slow:
+            upload.fail(InvalidRequest("The rest of the request did not arrive in time."))
 
 
 def _target(url: bytes) -> tuple[str, bytes, bytes]:

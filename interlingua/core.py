@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from interlingua import __version__
+from interlingua.catalog import Catalog
 from interlingua.checks import Checks
 from interlingua.client import Client
 from interlingua.config import Config
@@ -45,6 +46,7 @@ class Core:
         self.policies = policies
         self.router = Router(config)
         self.providers = {name: Provider(backend, client, config.routing, metrics) for name, backend in config.backends.items()}
+        self.catalog = Catalog(self.providers, self.router, config.server.list_models)
         self.keys = Keys(config.client_keys) if config.auth.mode == "keys" else None
         self.aws_keys = {key.name: key.secret.reveal() for key in config.aws_keys}
         self.admission = Admission(config.server.max_in_flight, config.server.max_queue)
@@ -122,6 +124,7 @@ class Core:
     async def close(self) -> None:
         self.ready = False
         self.retire()
+        await self.catalog.close()
         await self.client.close()
         if self.log is not None:
             await asyncio.to_thread(self.log.close)

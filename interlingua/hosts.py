@@ -14,6 +14,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
+from interlingua.invoke import VERSION as INVOKE_VERSION
 from interlingua.ir import Json
 from interlingua.models import facts
 
@@ -37,12 +38,15 @@ class Host(Struct, frozen=True, kw_only=True):
 
     `url` is the origin used where the configuration names none (None: it must), `prefix` the version path of an origin.
     The paths follow the prefix. `{model}` in one is the provider's model; `{project}`, `{location}`, `{api_version}` and
-    `{region}`, in the url too, are the configuration's. `count_path` None: it counts no tokens.
+    `{region}`, in the url too, are the configuration's. `count_path` None: it counts no tokens;
+    `list_path` None: it does not list its models, or others than may be asked for.
     `keys` are the variables in which the provider's own tools look for a key, the first that is set counts.
     `quirks` are read by the protocol: gemini/ for `external_urls`, openai/dialect.py tells of the others.
     `counted` makes of a body the one that the counter takes; `reshape` moves what this host wants elsewhere:
     (body, the header lines that go with it, whether it is counted) to the body and lines that are sent.
     `families`: models of another maker that the same backend serves in another way. `embeds`: the first whose `models` fit.
+    `framing` of its streams: AWS's `eventstream` of its own events, or of `chunks` that hold another's (invoke.py); at AWS
+    the errors are AWS's too.
     """
 
     name: str
@@ -53,12 +57,14 @@ class Host(Struct, frozen=True, kw_only=True):
     path: str = "/chat/completions"
     stream_path: str = "/chat/completions"
     count_path: str | None = None
+    list_path: str | None = None
     keys: tuple[str, ...] = ()
     quirks: frozenset[str] = frozenset()
     reshape: Reshape | None = None
     counted: Callable[[Json, str], Json] | None = None
     families: Mapping[str, "Host"] = {}
     embeds: tuple[Embeds, ...] = ()
+    framing: Literal["sse", "eventstream", "chunks"] = "sse"
 
     def serving(self, model: str) -> "Host":
         """The row by which `model` is asked at this backend."""
@@ -119,6 +125,7 @@ def _vertex_count(body: Json, model: str) -> Json:
 
 _VERSIONS: Final = {"2023-06-01": "vertex-2023-10-16"}  # later versions have the same name there
 _VERSION: Final = b"anthropic-version:"
+_BETAS: Final = b"anthropic-beta:"
 
 
 def _claude_on_vertex(body: Json, headers: bytes, counting: bool) -> tuple[Json, bytes]:
@@ -130,11 +137,32 @@ def _claude_on_vertex(body: Json, headers: bytes, counting: bool) -> tuple[Json,
     return out, b"\r\n".join(line for line in lines if not line.startswith(_VERSION))
 
 
+# Claude on Bedrock by InvokeModel, as anthropic.lib.bedrock asks it: version and betas in the body, model and stream in the
+# path alone
+
+
+def _claude_on_bedrock(body: Json, headers: bytes, counting: bool) -> tuple[Json, bytes]:
+    out: Json = {"anthropic_version": INVOKE_VERSION, **body}
+    del out["model"]
+    out.pop("stream", None)
+    lines = headers.split(b"\r\n")
+    if betas := next((line for line in lines if line.startswith(_BETAS)), b""):
+        out["anthropic_beta"] = [beta.strip() for beta in betas.removeprefix(_BETAS).decode("latin-1").split(",")]
+    return out, b"\r\n".join(line for line in lines if not line.startswith((_VERSION, _BETAS)))
+
+
 # The vendors: platform.openai.com/docs/api-reference, platform.claude.com/docs/en/api/overview, ai.google.dev/api; the
 # credential is the form each documents for curl, the variables are those that its SDK reads.
 
 _EMBEDS: Final = (Embeds("openai", "/embeddings", 2048),)
-_OPENAI: Final = Host(name="openai", protocol="openai", url="https://api.openai.com", keys=("OPENAI_API_KEY",), embeds=_EMBEDS)
+_OPENAI: Final = Host(
+    name="openai",
+    protocol="openai",
+    url="https://api.openai.com",
+    list_path="/models",
+    keys=("OPENAI_API_KEY",),
+    embeds=_EMBEDS,
+)
 _RESPONSES: Final = replace(_OPENAI, name="responses", protocol="responses", path="/responses", stream_path="/responses")
 _ANTHROPIC: Final = Host(
     name="anthropic",
@@ -144,6 +172,7 @@ _ANTHROPIC: Final = Host(
     path="/messages",
     stream_path="/messages",
     count_path="/messages/count_tokens",
+    list_path="/models?limit=1000",
     keys=("ANTHROPIC_API_KEY",),
     counted=_anthropic_count,
 )
@@ -156,6 +185,7 @@ _GEMINI: Final = Host(
     path="/models/{model}:generateContent",
     stream_path="/models/{model}:streamGenerateContent?alt=sse",
     count_path="/models/{model}:countTokens",
+    list_path="/models?pageSize=1000",
     keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
     counted=_gemini_count,
     embeds=(Embeds("gemini", "/models/{model}:batchEmbedContents", 100),),  # "at most 100 requests can be in one batch"
@@ -222,7 +252,7 @@ _VERTEX: Final = Host(
 def _like_openai(
     name: str, url: str | None, key: str, *quirks: str, prefix: str = "/v1", embeds: tuple[Embeds, ...] = _EMBEDS
 ) -> Host:
-    return Host(name=name, protocol="openai", url=url, prefix=prefix, keys=(key,), quirks=frozenset(quirks), embeds=embeds)
+    return replace(_OPENAI, name=name, url=url, prefix=prefix, keys=(key,), quirks=frozenset(quirks), embeds=embeds)
 
 
 def _embeds(*quirks: str, batch: int = 2048) -> tuple[Embeds, ...]:
@@ -245,6 +275,33 @@ _DEEPSEEK: Final = ("no_developer", "no_json_schema", "max_tokens", "no_cache_ma
 # docs.ollama.com/api/openai-compatibility lists the fields it reads; others it passes over in silence
 _OLLAMA: Final = ("max_tokens", "no_logit_bias", "no_user", "one_choice", "no_cache_marks")
 
+# Bedrock: botocore's service model `bedrock-runtime`. Every model by Converse; or Claude by InvokeModel, in its own words.
+
+_BEDROCK: Final = Host(
+    name="bedrock",
+    protocol="bedrock",
+    url="https://bedrock-runtime.{region}.amazonaws.com",
+    prefix="",
+    credential="aws",
+    path="/model/{model}/converse",
+    stream_path="/model/{model}/converse-stream",
+    framing="eventstream",
+    embeds=(
+        Embeds("titan", "/model/{model}/invoke", 1, "titan-embed"),
+        Embeds("cohere", "/model/{model}/invoke", 96, r"cohere\.embed"),
+    ),
+)
+_CLAUDE_BY_INVOKE: Final = replace(
+    _BEDROCK,
+    protocol="anthropic",
+    path="/model/{model}/invoke",
+    stream_path="/model/{model}/invoke-with-response-stream",
+    reshape=_claude_on_bedrock,
+    framing="chunks",
+    embeds=(),
+)
+BEDROCK_BY_INVOKE: Final = replace(_BEDROCK, families={"claude": _CLAUDE_BY_INVOKE})  # where `claude = "invoke"` is said
+
 _ROWS: Final[tuple[Host, ...]] = (
     _OPENAI,
     _RESPONSES,
@@ -252,19 +309,7 @@ _ROWS: Final[tuple[Host, ...]] = (
     _GEMINI,
     _AZURE,
     _VERTEX,
-    Host(
-        name="bedrock",
-        protocol="bedrock",
-        url="https://bedrock-runtime.{region}.amazonaws.com",
-        prefix="",
-        credential="aws",
-        path="/model/{model}/converse",
-        stream_path="/model/{model}/converse-stream",
-        embeds=(
-            Embeds("titan", "/model/{model}/invoke", 1, "titan-embed"),
-            Embeds("cohere", "/model/{model}/invoke", 96, r"cohere\.embed"),
-        ),
-    ),
+    _BEDROCK,
     # docs.vllm.ai/serving/openai_compatible_server (extra parameters), llama.cpp's tools/server/README
     _like_openai("vllm", "http://127.0.0.1:8000", "VLLM_API_KEY", "top_k", "no_cache_marks"),
     _like_openai("ollama", "http://127.0.0.1:11434", "OLLAMA_API_KEY", *_OLLAMA, embeds=_embeds("no_tokens", "no_user")),
@@ -285,6 +330,6 @@ _ROWS: Final[tuple[Host, ...]] = (
     ),
     _like_openai("fireworks", "https://api.fireworks.ai", "FIREWORKS_API_KEY", "top_k", "no_cache_marks", prefix="/inference/v1"),
     _like_openai("newapi", None, "NEWAPI_API_KEY", "top_k"),  # a relay: what it lacks is its providers' matter
-    Host(name="mock", protocol="openai", url="http://127.0.0.1:9100", embeds=_EMBEDS),
+    Host(name="mock", protocol="openai", url="http://127.0.0.1:9100", list_path="/models", embeds=_EMBEDS),
 )
 HOSTS: Final[dict[str, Host]] = {row.name: row for row in _ROWS}

@@ -1,18 +1,29 @@
 """A provider's own API behind the gateway: credentials added, nothing translated. Files, batches, images, audio: all of it.
 
-`/providers/{backend}/v1/files` becomes `/v1/files` at that backend's origin. Answers stream through as they come.
+`/providers/{backend}/v1/files` becomes `/v1/files` at that backend's origin. Bodies stream through as they come, both ways.
 """
 
-from collections.abc import AsyncGenerator, Mapping
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final
 from urllib.parse import quote
 
-from interlingua.client import Reply
+import msgspec
+
+from interlingua import invoke
+from interlingua.client import Reply, Upload
 from interlingua.core import Core
-from interlingua.errors import NotFound
+from interlingua.errors import FramingError, GatewayError, InvalidRequest, NotFound, TooLarge
+from interlingua.framing import eventstream, sse
+from interlingua.ir import AnyEvent, End, Start, Usage, UsageSoFar
+from interlingua.protocols import Protocol
+from interlingua.protocols.registry import PROTOCOLS
+from interlingua.protocols.wire import as_array, as_obj, decode_json
 from interlingua.provider import Provider
+from interlingua.routes import Door, find
 
 PREFIX: Final = "/providers/"
+_SMALL: Final = 64 * 1024  # bytes of a body that is read whole before it goes on
+_SEEN: Final = 4 << 20  # bytes of an answer looked into
 # Said of a connection, by a client of ours for us, or by the client below for itself.
 _OURS: Final = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade host content-length expect accept-encoding "
@@ -48,10 +59,135 @@ def answer_headers(reply: Reply) -> list[tuple[bytes, bytes]]:
     return [(k.encode("latin-1"), v.encode("latin-1")) for k, v in reply.headers.items() if k not in _THEIRS]
 
 
-async def body_of(reply: Reply) -> AsyncGenerator[bytes]:
-    """The answer's bytes as they come; closing this closes the connection."""
-    try:
-        while (chunk := await reply.next()) is not None:
-            yield chunk
-    finally:
-        reply.close()
+# The request's body
+
+
+async def incoming(
+    first: bytes | None, receive: Callable[[], Awaitable[Mapping[str, Any]]], headers: Mapping[bytes, bytes], most: int
+) -> bytes | Upload:
+    """The request's body: whole where it is small, else as it comes. `first`: all of it, where it was read already.
+    Raises TooLarge, and InvalidRequest where it stops coming; an Upload does, too."""
+    if first is not None:
+        return first
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length[:20]) > most:
+        raise TooLarge(f"The request's body is larger than {most} bytes.")
+    body = _Body(receive, most)
+    await body.gather(_SMALL)
+    if not body.more:
+        return b"".join(body.ahead)
+    return Upload(body, int(length) if length.isdigit() else None)
+
+
+class _Body:
+    """The pieces of a request's body, as the server gives them."""
+
+    def __init__(self, receive: Callable[[], Awaitable[Mapping[str, Any]]], most: int) -> None:
+        self._receive, self._most = receive, most
+        self._size = 0
+        self.ahead: list[bytes] = []  # gathered, and not yet given
+        self.more = True
+
+    async def gather(self, enough: int) -> None:
+        """Reads ahead, until it has more than `enough` bytes or all there is."""
+        while self.more and self._size <= enough:
+            self.ahead.append(await self._read())
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.ahead:
+            return self.ahead.pop(0)
+        if not self.more:
+            raise StopAsyncIteration
+        return await self._read()
+
+    async def _read(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest("The request ended before its body did.")
+        self.more = message.get("more_body", False)
+        body: bytes = message.get("body", b"")
+        self._size += len(body)
+        if self._size > self._most:
+            raise TooLarge(f"The request's body is larger than {self._most} bytes.")
+        return body
+
+
+# The answer
+
+
+class Watch:
+    """Sees an answer pass, and reads what it cost where that can be read: in the JSON or the stream of an API that the
+    gateway knows. It holds `_SEEN` bytes at most; what is larger, or otherwise than it should be, is not counted."""
+
+    def __init__(self, provider: Provider, path: str, reply: Reply) -> None:
+        door = _door(provider, path)
+        self.model = (door.model if door is not None else None) or ""
+        self._usage: Usage | None = None
+        self._protocol = _BODIES.get(door.action, PROTOCOLS[door.protocol]) if door is not None and reply.status == 200 else None
+        self._held = bytearray()
+        self._decoder: sse.Decoder | eventstream.Decoder | invoke.Decoder | None = None
+        kind = reply.headers.get("content-type", "")
+        if self._protocol is not None and "json" not in kind:
+            self._begin(self._protocol, kind, invoked=door is not None and door.action == "invoke")
+
+    def _begin(self, protocol: Protocol, kind: str, invoked: bool) -> None:
+        if kind.startswith("text/event-stream"):
+            self._decoder = sse.Decoder(_SEEN)
+        elif kind.startswith(eventstream.CONTENT_TYPE):
+            self._decoder = (invoke.Decoder if invoked else eventstream.Decoder)(_SEEN)
+        else:
+            self._protocol = None  # a picture, or sound
+        self._parser = protocol.Parser()
+
+    def see(self, chunk: bytes) -> None:
+        if self._protocol is None:
+            return
+        try:
+            if self._decoder is not None:
+                for frame in self._decoder.feed(chunk):
+                    self._take(self._parser.feed(frame))
+            elif len(self._held) + len(chunk) <= _SEEN:
+                self._held += chunk
+            else:
+                self._forget()
+        except (FramingError, GatewayError):
+            self._forget()
+
+    def usage(self) -> Usage | None:
+        """What the answer cost, as far as it has come."""
+        if self._protocol is not None and self._held:
+            try:
+                told: Any = decode_json(bytes(self._held))
+                response = self._protocol.parse_response(as_obj(as_array(told)[-1] if type(told) is list else told))
+                self.model = self.model or response.model
+                self._usage = response.usage
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, GatewayError, LookupError):
+                self._forget()
+        return self._usage
+
+    def _take(self, events: list[AnyEvent]) -> None:
+        for event in events:
+            if isinstance(event, Start):
+                self.model = self.model or event.model
+            if isinstance(event, Start | UsageSoFar | End):
+                self._usage = event.usage or self._usage
+
+    def _forget(self) -> None:
+        self._protocol = None
+        self._held.clear()
+
+
+_BODIES: Final = {"invoke": PROTOCOLS["anthropic"]}
+
+
+def _door(provider: Provider, path: str) -> Door | None:
+    """What a path at a provider would be with us, if it asks a model; under the provider's own version path as well."""
+    path, _, query = path.partition("?")
+    prefix = provider.backend.prefix
+    found = find(path, query.encode("latin-1", "replace"))
+    if found is None and prefix and path.startswith(prefix):
+        found = find("/v1" + path.removeprefix(prefix), b"")
+    return found if found is not None and found.action in ("generate", "invoke") else None

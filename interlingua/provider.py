@@ -7,12 +7,20 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import Struct
 
-from interlingua import __version__, embedder
-from interlingua.client import Client, Origin, Reply, Timeouts
+from interlingua import __version__, embedder, invoke
+from interlingua.client import Client, Origin, Reply, Timeouts, Upload
 from interlingua.config import Backend, Routing
 from interlingua.credentials import credential_of
 from interlingua.embeddings import Embedding
-from interlingua.errors import FramingError, ProviderFailure, Unsupported, UpstreamError, UpstreamGarbage, UpstreamTimeout
+from interlingua.errors import (
+    FramingError,
+    ProviderFailure,
+    TooLarge,
+    Unsupported,
+    UpstreamError,
+    UpstreamGarbage,
+    UpstreamTimeout,
+)
 from interlingua.fold import unfold
 from interlingua.framing import eventstream, sse
 from interlingua.hosts import Host
@@ -30,11 +38,14 @@ from interlingua.routing import estimate
 
 MAX_ANSWER: Final = 256 << 20  # bytes of a unary answer
 _MAX_ERROR: Final = 1 << 20
+_MAX_LIST: Final = 8 << 20
 _MAX_EVENT: Final = 64 << 20  # of one event: Gemini sends images in one
 _ANSWER: Final = 1024, 4096  # tokens reserved for an answer: where the request sets no limit, and at most
 _AGENT: Final = f"user-agent: interlingua/{__version__}\r\n".encode()
-_PLAIN: Final = b"content-type: application/json\r\naccept: application/json\r\n"
+_PLAIN: Final = b"content-type: application/json\r\naccept: application/json\r\n"  # of AWS's streams too
 _TYPE: Final = b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
+_DECODERS: Final = {"sse": sse.Decoder, "eventstream": eventstream.Decoder, "chunks": invoke.Decoder}
+Decoder = sse.Decoder | eventstream.Decoder | invoke.Decoder
 
 
 class Way(Struct, frozen=True):
@@ -45,6 +56,9 @@ class Way(Struct, frozen=True):
     target: Target
     path: str
     stream_path: str
+    decoder: Callable[[int], "Decoder"]
+    errors: Protocol  # whose errors it tells
+    type: bytes
 
 
 class Provider:
@@ -80,7 +94,10 @@ class Provider:
         if found is None:
             host, prefix = self.backend.host.serving(model), self.backend.prefix
             path, stream_path = (prefix + host.filled(path, model) for path in (host.path, host.stream_path))
-            found = Way(host, PROTOCOLS[host.protocol], target(model, host.quirks), path, stream_path)
+            protocol, aws = PROTOCOLS[host.protocol], host.framing != "sse"
+            errors, type_ = (PROTOCOLS["bedrock"], _PLAIN) if aws else (protocol, _TYPE)
+            decoder = _DECODERS[host.framing]
+            found = Way(host, protocol, target(model, host.quirks), path, stream_path, decoder, errors, type_)
             if len(self._ways) < 4096:
                 self._ways[model] = found
         return found
@@ -119,13 +136,12 @@ class Provider:
         headers = protocol.request_headers(body, _own(call, protocol))
         if way.host.reshape is not None:
             body, headers = way.host.reshape(body, headers, False)
-        reply = await self._send(way.stream_path if request.stream else way.path, headers, body, call.deadline, lease)
+        reply = await self._send(way.stream_path if request.stream else way.path, way.type + headers, body, call.deadline, lease)
         try:
             if reply.status >= 300:
-                raise ProviderFailure(await _failure(reply, protocol))
+                raise ProviderFailure(await _failure(reply, way.errors))
             if request.stream and "json" not in reply.headers.get("content-type", ""):
-                decoder = eventstream.Decoder(_MAX_EVENT) if protocol.NAME == "bedrock" else sse.Decoder(_MAX_EVENT)
-                return Answer(events=_events(reply, decoder, protocol.Parser()))
+                return Answer(events=_events(reply, way.decoder(_MAX_EVENT), protocol.Parser()))
             response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
             return Answer(events=_told(response)) if request.stream else Answer(response)
         except BaseException:
@@ -161,15 +177,27 @@ class Provider:
         headers = way.protocol.request_headers(body, _own(call, way.protocol))
         if way.host.reshape is not None:
             body, headers = way.host.reshape(body, headers, True)
-        reply = await self.forward("POST", path, _TYPE + headers, encode_json(body), call.deadline)
+        reply = await self.forward("POST", path, way.type + headers, encode_json(body), call.deadline)
         try:
             if reply.status >= 300:
-                raise ProviderFailure(await _failure(reply, way.protocol))
+                raise ProviderFailure(await _failure(reply, way.errors))
             return _json(await reply.read(_MAX_ERROR))
         finally:
             reply.close()
 
-    async def forward(self, method: str, path: str, headers: bytes, body: bytes, deadline: float) -> Reply:
+    async def models(self, deadline: float) -> Any:
+        """The provider's own list of its models, as it tells it, for a backend whose row has a `list_path`; None where that
+        is no JSON. Raises UpstreamError."""
+        path = f"{self.backend.prefix}{self.backend.host.list_path}"
+        reply = await self.forward("GET", path, self.protocol.request_headers({}, {}), b"", deadline)
+        try:
+            if reply.status >= 300:
+                raise ProviderFailure(await _failure(reply, self.protocol))
+            return _json_or_none(await reply.read(_MAX_LIST))
+        finally:
+            reply.close()
+
+    async def forward(self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float) -> Reply:
         """Asks the provider's own API, with its credentials; the caller reads and closes the reply."""
         if self.ring is None:
             return await self._forward(method, path, headers, body, deadline, None)
@@ -181,15 +209,27 @@ class Provider:
             self.ring.served(lease, None)
         return reply
 
-    async def _forward(self, method: str, path: str, headers: bytes, body: bytes, deadline: float, lease: Lease | None) -> Reply:
+    async def _forward(
+        self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float, lease: Lease | None
+    ) -> Reply:
         ring = self.ring
         lines = self._credential.lines if ring is None or lease is None else ring.lines(lease) or self._credential.lines
         if lines is None:
-            lines = await self._authenticated(method, path, body, deadline)
-        return await self._client.send(self._origin, method, path, _AGENT + lines + headers, body, self._timeouts, deadline)
+            lines = await self._authenticated(method, path, body if isinstance(body, bytes) else b"", deadline)
+        head = _AGENT + lines + headers
+        if isinstance(body, bytes):
+            return await self._client.send(self._origin, method, path, head, body, self._timeouts, deadline)
+        return await self._client.upload(self._origin, method, path, head, body, self._timeouts, deadline)
+
+    async def pass_on(self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float, most: int) -> Reply:
+        """As `forward`, with a body that may be still coming. AWS signs what a body holds, so there it must be whole first:
+        `most` bytes. Raises TooLarge, and what the body does, too."""
+        if isinstance(body, Upload) and self.backend.host.credential == "aws":
+            body = await _whole(body, most)
+        return await self.forward(method, path, headers, body, deadline)
 
     async def _send(self, path: str, headers: bytes, body: Json, deadline: float, lease: Lease | None) -> Reply:
-        return await self._forward("POST", path, _TYPE + headers, encode_json(body), deadline, lease)
+        return await self._forward("POST", path, headers, encode_json(body), deadline, lease)
 
     async def _authenticated(self, method: str, path: str, body: bytes, deadline: float) -> bytes:
         """The credential's lines, where they must be waited for."""
@@ -203,6 +243,16 @@ class Provider:
 def _own(call: Call, protocol: Protocol) -> Mapping[bytes, bytes]:
     """The client's headers, where it speaks this very protocol."""
     return call.headers if call.client == protocol.NAME else {}
+
+
+async def _whole(body: Upload, most: int) -> bytes:
+    pieces, size = list[bytes](), 0
+    async for piece in body.pieces:
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            raise TooLarge(f"The request's body is larger than {most} bytes, and for AWS it must be signed as a whole.")
+    return b"".join(pieces)
 
 
 async def _failure(reply: Reply, protocol: Protocol) -> Failure:
@@ -251,7 +301,7 @@ def refuse(call: Call, losses: Losses, field_path: Callable[[str, Any], str] | N
     raise Unsupported(f"Strict mode: this backend cannot carry {told}", param=paths[0])
 
 
-async def _events(reply: Reply, decoder: "eventstream.Decoder | sse.Decoder", parser: StreamParser) -> Events:
+async def _events(reply: Reply, decoder: Decoder, parser: StreamParser) -> Events:
     """The events of a streamed answer; the last is End or Failure, whatever becomes of the connection."""
     try:
         while (chunk := await reply.next()) is not None:

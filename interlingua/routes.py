@@ -39,7 +39,9 @@ _EXACT: Final[dict[str, Door]] = {
     "/metrics": Door("metrics", method="GET"),
     "/api/system/status": Door("status", method="GET"),
 }
-_BEDROCK: Final = re.compile(r"(?:/bedrock|/providers/bedrock)?/model/(.+)/(converse|converse-stream|invoke)", re.S)
+_BEDROCK: Final = re.compile(
+    r"(?:/bedrock|/providers/bedrock)?/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream)", re.S
+)
 _AZURE: Final = re.compile(r"/openai/deployments/([^/]+)/(chat/completions|embeddings)")
 _VERTEX: Final = re.compile(
     r"/(?:v1|v1beta1)(?:/projects/[^/]+/locations/[^/]+)?/publishers/([^/]+)/models/(.+):([A-Za-z]+)", re.S
@@ -55,8 +57,8 @@ def find(path: str, query: bytes) -> Door | None:
     if (match := _KEPT.fullmatch(path)) is not None:
         return Door("items" if match[2] else "kept", "responses", "GET", model=unquote(match[1]))
     if (match := _BEDROCK.fullmatch(path)) is not None:
-        action = "invoke" if match[2] == "invoke" else "generate"
-        return Door(action, "bedrock", model=_once(match[1]), stream=match[2] == "converse-stream")
+        action = "generate" if match[2].startswith("converse") else "invoke"
+        return Door(action, "bedrock", model=_once(match[1]), stream=match[2].endswith("-stream"))
     if path.startswith("/openai/"):
         return _azure(path, query)
     if (match := _VERTEX.fullmatch(path)) is not None:
@@ -69,7 +71,16 @@ def find(path: str, query: bytes) -> Door | None:
     model = unquote(name.removeprefix("models/"))
     if verb is None:
         return Door("model", "openai" if version == "v1" else "gemini", "GET", model=model)
-    return _google(model, verb, query)
+    found = _google(model, verb, query)
+    if found is None and version == "v1" and verb.isdecimal():  # a version of Bedrock's: nova-lite-v1:0
+        return Door("model", "openai", "GET", model=f"{model}:{verb}")
+    return found
+
+
+def streamed(path: str) -> bool:
+    """Whether what comes there is passed through, so that its body need not be whole."""
+    path = path.partition("?")[0]
+    return path.startswith("/providers/") and _BEDROCK.fullmatch(path) is None
 
 
 def _once(model: str) -> str:
@@ -111,11 +122,8 @@ def protocol_of(path: str, headers: dict[bytes, bytes]) -> str:
         return "bedrock"
     if path.startswith("/v1/responses"):
         return "responses"
-    if (
-        path.startswith(("/v1beta", "/v1/projects/", "/v1/publishers/"))
-        or _GOOGLE.fullmatch(path)
-        and ":" in path
-        or b"x-goog-api-key" in headers
-    ):
+    named = _GOOGLE.fullmatch(path)
+    verb = named is not None and named[3] is not None and not named[3].isdecimal()
+    if verb or path.startswith(("/v1beta", "/v1/projects/", "/v1/publishers/")) or b"x-goog-api-key" in headers:
         return "gemini"
     return "openai"

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from interlingua import kept, listing, passthrough
+from interlingua import invoke, kept, listing, passthrough
 from interlingua.core import Core
 from interlingua.counting import count_tokens
 from interlingua.deadlines import deadline
@@ -179,12 +179,18 @@ class Exchange:
             await self._admit()
         match door.action:
             case "generate":
-                return await self._generate(door)
-            case "embed" | "predict" | "invoke":
+                return await self._generate(door, await self._body(), self.protocol.NAME)
+            case "embed" | "predict":
                 self.protocol = FACES[door.action, door.protocol]
-                return await self._generate(door)
+                return await self._generate(door, await self._body(), self.protocol.NAME)
+            case "invoke":
+                return await self._invoke(door, await self._body())
             case "count":
                 return await self._tokens(door)
+            case "models":
+                return await self._send_json(200, await listing.models(self.protocol.NAME, self.core))
+            case "model":
+                return await self._send_json(200, await listing.model(self.protocol.NAME, door.model or "", self.core))
             case "metrics":
                 return await self._metrics()
             case "ready":
@@ -196,10 +202,6 @@ class Exchange:
         """The answers that need nobody but us."""
         core, name = self.core, door.model or ""
         match door.action:
-            case "models":
-                return listing.models(self.protocol.NAME, core)
-            case "model":
-                return listing.model(self.protocol.NAME, name, core)
             case "kept" if method == "DELETE":
                 return kept.forgotten(core.store, name, self.tenant)
             case "kept":
@@ -212,21 +214,31 @@ class Exchange:
                 return {"status": "ok"}
 
     async def _pass_through(self, method: str) -> int:
-        provider, path = passthrough.target_of(self.core, self.path)
+        core, server, began = self.core, self.core.config.server, time.perf_counter()
+        provider, path = passthrough.target_of(core, self.path)
         self.protocol = provider.protocol
         await self._admit()
-        until = deadline(self.headers, self.core.config.routing.deadline)
+        until = deadline(self.headers, core.config.routing.deadline)
         path += passthrough.query_of(self.scope["query_string"])
-        body = await self._raw_body()
-        reply = await provider.forward(method, path, passthrough.request_headers(self.headers), body, until)
-        head = self.common([(b"x-interlingua-backend", _ascii(provider.name)), *passthrough.answer_headers(reply)])
-        self.started = True
-        await self.send({"type": "http.response.start", "status": reply.status, "headers": head})
-        async with aclosing(passthrough.body_of(reply)) as chunks:
-            async for chunk in chunks:
+        body = await passthrough.incoming(self.raw, self.receive, self.headers, server.max_upload)
+        lines = passthrough.request_headers(self.headers)
+        reply = await provider.pass_on(method, path, lines, body, until, server.max_body)
+        watch, done = passthrough.Watch(provider, path, reply), False
+        try:
+            head = self.common([(b"x-interlingua-backend", _ascii(provider.name)), *passthrough.answer_headers(reply)])
+            self.started = True
+            await self.send({"type": "http.response.start", "status": reply.status, "headers": head})
+            while (chunk := await reply.next()) is not None:
+                watch.see(chunk)
                 await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await self.send({"type": "http.response.body", "body": b""})
-        return reply.status
+            await self.send({"type": "http.response.body", "body": b""})
+            done = True
+            return reply.status
+        finally:
+            reply.close()
+            usage = watch.usage()  # tells the model as well
+            status = reply.status if done else LEFT if self._left else 502
+            core.metrics.meter("native", provider.name, watch.model).done(status, time.perf_counter() - began, usage)
 
     async def _admit(self) -> None:
         """Whose request it is, where keys are asked for. Raises GatewayError in the words of the client's protocol."""
@@ -301,12 +313,21 @@ class Exchange:
 
     # Generation
 
-    async def _generate(self, door: Door) -> int:
+    async def _invoke(self, door: Door, body: dict[str, Any]) -> int:
+        """Bedrock's InvokeModel, where the body alone tells whose it is."""
+        if not door.stream and body.keys().isdisjoint(("anthropic_version", "messages")):
+            self.protocol = FACES["invoke", "bedrock"]
+            return await self._generate(door, body, self.protocol.NAME)
+        self.headers = invoke.opened(body, self.headers)
+        self.protocol = invoke.CLAUDE
+        return await self._generate(door, body, "anthropic")
+
+    async def _generate(self, door: Door, body: dict[str, Any], client: str) -> int:
+        """`client`: the protocol whose body it is."""
         core = self.core
-        body = await self._body()
         request = self.protocol.parse_request(body, door.model, door.stream)
         until = deadline(self.headers, core.config.routing.deadline)
-        call = Call(request, self.protocol.NAME, self.id, self.headers, until)
+        call = Call(request, client, self.id, self.headers, until)
         call.tenant = self.tenant
         try:
             plan = call.plan = core.router.plan(request)
@@ -397,6 +418,8 @@ class Exchange:
             headers.append((b"x-interlingua-response-losses", losses_header(self.losses, call, self.protocol)))
         if self.usage is not None and self.usage.estimated:
             headers.append((_ESTIMATED, b"usage"))
+        if self.protocol is invoke.CLAUDE:
+            headers += invoke.counted(self.usage)
         return headers
 
     def comments(self) -> bytes:

@@ -93,7 +93,7 @@ def configured(folder: Path, url: str, more: str = "", backends: str = BACKENDS)
 async def gateway_of(settings: config.Config) -> AsyncIterator[tuple[Gateway, str]]:
     """The gateway under the server that `serve` would run it in."""
     gateway = app.build(settings)
-    Connection.max_head, Connection.max_body = settings.server.max_head, settings.server.max_body
+    Connection.limit(settings.server)
     listener = app.listen("127.0.0.1", 0)
     url = app.address(listener)
     served = app.settings(settings, gateway)

@@ -278,10 +278,13 @@ def test_the_mock_wants_a_signature_in_form(headers: dict[str, str], kind: str) 
     assert caught.value.kind == kind
 
 
-def test_the_mock_knows_two_operations_and_bearer_keys() -> None:
+def test_the_mock_knows_its_operations_and_bearer_keys() -> None:
     bearer = call(CLAUDE, mock_bedrock.body(), authorization="Bearer k")
     assert vendor.serve(bearer, Options()).status == 200
-    for wrong, kind in ((call(CLAUDE, {}, "invoke"), "path"), (Call("GET", bearer.path, headers=bearer.headers), "method")):
+    for wrong, kind in (
+        (call(CLAUDE, {}, "invoke-both-ways"), "path"),
+        (Call("GET", bearer.path, headers=bearer.headers), "method"),
+    ):
         with pytest.raises(Refusal) as caught:
             vendor.serve(wrong, Options())
         assert caught.value.kind == kind

@@ -9,6 +9,10 @@ from google.genai import errors, types
 from running import House
 from sdks_speakers import CITY, PLAIN, SPEAKERS, Anthropic, Ask, Gemini, OpenAI, Speaker
 
+from interlingua.mock.vendors.anthropic import MODELS as anthropic_models
+from interlingua.mock.vendors.gemini import MODELS as gemini_models
+from interlingua.mock.vendors.openai import MODELS as openai_models
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ANY = (openai.APIError, anthropic.APIError, errors.APIError)
@@ -149,8 +153,11 @@ NAMES = ["exact-anthropic", "exact-gemini", "exact-openai"]
 
 
 async def test_models(house: House, client: Speaker) -> None:
+    """Those that the configuration names, and those that the providers list; "mock" alone leads to none of them."""
     names = await client.models()
-    assert sorted(name.removeprefix("models/") for name in names) == NAMES
+    listed = {"openai": openai_models, "anthropic": anthropic_models, "gemini": gemini_models}
+    told = [model if model != "mock" else f"{backend}/mock" for backend, models in listed.items() for model in models]
+    assert sorted(name.removeprefix("models/") for name in names) == sorted([*NAMES, *told])
 
 
 @pytest.mark.parametrize("client", ["openai"], indirect=True)

@@ -25,12 +25,12 @@ OURS = sorted(PACKAGE.rglob("*.py"))
 
 # An import only ever goes down, or stays on its floor.
 FLOORS = [
-    {"__init__", "ir", "losses", "errors", "models", "embeddings"},
+    {"__init__", "ir", "losses", "errors", "models", "embeddings", "prices"},
     {"framing", "fold", "carry", "media", "schema", "metrics", "redaction", "rotating"},
     {"protocols"},
-    {"hosts", "config", "routing", "client", "credentials", "keypool", "keyring", "resets", "sigv4", "store"},
+    {"invoke", "hosts", "config", "routing", "client", "credentials", "keypool", "keyring", "resets", "sigv4", "store"},
     {"health", "pipeline", "policies", "provider", "embedder", "checks"},
-    {"routes", "counting", "listing", "passthrough", "kept", "core", "connection", "deadlines", "pulse", "server"},
+    {"routes", "counting", "catalog", "listing", "passthrough", "kept", "core", "connection", "deadlines", "pulse", "server"},
     {"app", "operations", "demo", "commands", "__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -21,9 +21,10 @@ from typing import Final
 
 from interlingua.client.connection import Connection, Limits, PlainConnection, Pool, Reply, SecureConnection, Timeouts
 from interlingua.client.origins import VISIBLE, Origin, Proxies, Proxy, bypassed
+from interlingua.client.upload import Upload, pour
 from interlingua.errors import ConfigError, InvalidRequest, UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 
-__all__ = ["Client", "Origin", "Proxies", "Reply", "Timeouts"]
+__all__ = ["Client", "Origin", "Proxies", "Reply", "Timeouts", "Upload"]
 
 _TICK: Final = 0.05  # seconds between two looks at the clocks, while requests are under way
 _REST: Final = 1.0  # the same, while connections only idle
@@ -156,6 +157,37 @@ class Client:
                 raise reply.error
             again = False
             connection = await self._acquire(pool, timeouts, end)
+
+    async def upload(
+        self, origin: Origin, method: str, target: str, headers: bytes, body: Upload, timeouts: Timeouts, deadline: float
+    ) -> Reply:
+        """As `send`, with a body that is still coming. It has a new connection where there may be one, for it cannot be
+        sent twice. An answer that comes before its end and is no success ends the sending. Raises what the body does, too."""
+        pool = self._pools.get(origin) or self._open_pool(origin)
+        head = _request_line(method, pool.prefix + target) + pool.fixed + headers + body.header + b"\r\n"
+        connection = await self._acquire(pool, timeouts, deadline)
+        reply = Reply(connection)
+        waiter = connection.start(reply, head, b"", method == "HEAD", timeouts, deadline)
+        connection.pouring = True
+        if not self._ticking:
+            self._tick()
+        sender = asyncio.create_task(pour(connection, body, timeouts.idle))
+        try:
+            await asyncio.wait((waiter, sender), return_when=asyncio.FIRST_COMPLETED)
+            if not waiter.done() or (reply.connection is not None and reply.status < 300):
+                await sender
+                connection.pouring = False
+                connection.expect(timeouts.idle if waiter.done() else timeouts.first_byte)
+                await waiter
+        except BaseException:
+            reply.close()
+            raise
+        finally:
+            sender.cancel()
+            await asyncio.gather(sender, return_exceptions=True)
+        if reply.error is not None and not reply.head:
+            raise reply.error
+        return reply
 
     async def close(self) -> None:
         """Drops every connection; answers under way end with UpstreamBroken, and later requests are refused."""

@@ -179,6 +179,7 @@ class Connection(asyncio.BaseProtocol):
         "deadline",
         "due",
         "feed",
+        "full",
         "idle_patience",
         "keep",
         "limit",
@@ -190,6 +191,7 @@ class Connection(asyncio.BaseProtocol):
         "permits",
         "phase",
         "pool",
+        "pouring",
         "reply",
         "transport",
         "unread",
@@ -206,6 +208,8 @@ class Connection(asyncio.BaseProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self.counted = False  # the pool's slot is ours
         self.closed = False
+        self.full: asyncio.Future[None] | None = None  # done when more may be written
+        self.pouring = False  # a request's body is not all out, so nobody else may have the connection
         self.used = False  # has served a request before
         self.paused = False
         self.due = 0.0
@@ -252,6 +256,11 @@ class Connection(asyncio.BaseProtocol):
             self.transport.writelines((head, body))
         self._waiter = waiter = self._loop.create_future()
         return waiter
+
+    def expect(self, patience: float) -> None:
+        """The other side has so many seconds from here on."""
+        self.patience = patience
+        self.due = 0.0
 
     def wait(self) -> "asyncio.Future[None]":
         """Done when there is a chunk, the end or an error."""
@@ -321,6 +330,14 @@ class Connection(asyncio.BaseProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+
+    def pause_writing(self) -> None:
+        self.full = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        full, self.full = self.full, None
+        if full is not None and not full.done():
+            full.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         reply = self.reply
@@ -426,6 +443,7 @@ class Connection(asyncio.BaseProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+        self.resume_writing()
         self.pool.forget(self)
         if self.reply is not None:
             self._break()
@@ -441,7 +459,7 @@ class Connection(asyncio.BaseProtocol):
         reply.connection = None
         self.reply = None
         self.phase = _IDLE
-        if self.keep and not self.transport.get_write_buffer_size():
+        if self.keep and not self.pouring and not self.transport.get_write_buffer_size():
             self.used = True
             self.due = 0.0
             self.patience = self._limits.idle_ttl

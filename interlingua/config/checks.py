@@ -28,6 +28,7 @@ _ONLY: Final[dict[str, tuple[str, ...]]] = {
     "location": ("vertex",),
     "access_token_env": ("azure", "vertex"),
     "aws_region": ("bedrock",),
+    "claude": ("bedrock",),
 }
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {"azure": ("url",), "newapi": ("url",), "vertex": ("project", "location")}
 _KEY_SOURCES: Final = ("api_key_env", "api_key_envs", "api_keys_file", "access_token_env")

@@ -13,7 +13,7 @@ from interlingua.config.lines import Path
 from interlingua.config.reader import read_settings
 from interlingua.config.settings import Backend, BackendSettings, ClientKey, Config, Limits, Overrides, Settings
 from interlingua.config.values import Secret, address, key_text
-from interlingua.hosts import HOSTS, Host
+from interlingua.hosts import BEDROCK_BY_INVOKE, HOSTS, Host
 
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0", "::"})
 
@@ -69,7 +69,8 @@ class _Resolver:
         self._problems = problems
 
     def backend(self, name: str, settings: BackendSettings) -> Backend:
-        host = HOSTS[settings.protocol].placed(
+        row = BEDROCK_BY_INVOKE if settings.claude == "invoke" else HOSTS[settings.protocol]
+        host = row.placed(
             api_version=settings.api_version,
             project=settings.project,
             location=settings.location,

@@ -68,10 +68,12 @@ class Server(Struct, frozen=True, kw_only=True):
     workers: Count = 1  # 0: one per core
     max_body: Size = 64 * 1024**2
     max_head: Size = 64 * 1024
+    max_upload: Size = 2 * 1024**3  # of what is passed through as it comes
     max_in_flight: AtLeastOne = 1000
     max_queue: Count = 1000
     drain: Duration = 30.0
     linger: Duration = 1.0
+    list_models: Duration = 600.0  # how long a backend's own list of models holds; 0: it is not asked
 
     @property
     def processes(self) -> int:
@@ -170,6 +172,7 @@ class BackendSettings(Struct, frozen=True, kw_only=True):
     location: str | None = None
     access_token_env: EnvName | None = None
     aws_region: str | None = None
+    claude: Literal["converse", "invoke"] | None = None  # None: converse
 
 
 class Settings(Struct, frozen=True, kw_only=True):

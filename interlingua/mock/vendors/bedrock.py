@@ -1,24 +1,28 @@
-"""Amazon Bedrock Converse. Shapes: botocore's ConverseResponse and ConverseStreamOutput; errors by x-amzn-errortype.
+"""Amazon Bedrock: Converse, and InvokeModel for Claude, whose own checks and answers it has within AWS's.
+
+Shapes: botocore's ConverseResponse, ConverseStreamOutput and ResponseStream; errors by x-amzn-errortype.
 
 A signature's form is checked, not its truth: any key will do.
 """
 
 import re
 import struct
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from typing import Any, Final
 from zlib import crc32
 
 import msgspec
+from msgspec.structs import replace
 
 from interlingua.mock import embeddings, seal
 from interlingua.mock.rules import bedrock as rules
 from interlingua.mock.scenarios import play
 from interlingua.mock.shape import violation
 from interlingua.mock.talk import Answer, Ask, Part, Picture, Result, Text, Thought, Tool, Use, digest, prompt_tokens
-from interlingua.mock.vendors import Vendor
+from interlingua.mock.vendors import Vendor, anthropic
 from interlingua.mock.wire import (
+    JSON,
     Call,
     Chunk,
     Headers,
@@ -67,7 +71,9 @@ STOP: Final = {
     "refusal": "content_filtered",
     "missing": None,
 }
-_PATH: Final = re.compile(r"/model/(.+)/(converse|converse-stream|invoke)", re.S)
+_PATH: Final = re.compile(r"/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream)", re.S)
+_VERSIONS: Final = {"bedrock-2023-05-31": "2023-06-01", "2026-10-21": "2026-10-21"}  # AWS's name, and that of the SDK
+_EMBEDS: Final = re.compile(r"titan-embed-text|cohere\.embed")
 JSON_TYPE: Final = re.compile(r"^(application/json|\*/\*)$")
 _SIGNED: Final = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/,\s]+/\d{8}/[a-z0-9-]+/bedrock/aws4_request, ?"
@@ -86,10 +92,12 @@ def serve(call: Call, options: Options) -> Reply | Stream:
         raise Refusal("path", "The requested operation is not recognized by the service.")
     if call.method != "POST":
         raise Refusal("method", "The requested operation is not recognized by the service.")
+    if found[2] == "invoke" and _EMBEDS.search(found[1]):
+        return embed(call, decode(call), found[1], options)
+    if found[2].startswith("invoke"):
+        return invoke(call, found[1], found[2] != "invoke", options)
     streamed = found[2] == "converse-stream"
     body = decode(call)
-    if found[2] == "invoke":
-        return invoked(call, body, found[1], options)
     if fault := violation("bedrock", body, "ConverseStreamRequest" if streamed else "ConverseRequest"):
         raise rules.structure(fault)
     rules.check(body, found[1], options)
@@ -102,18 +110,49 @@ def serve(call: Call, options: Options) -> Reply | Stream:
     return Stream(writer.chunks(), failed, standing(call), EVENTS, fault=answer.fault)
 
 
-def invoked(call: Call, body: Json, model: str, options: Options) -> Reply:
+def embed(call: Call, body: Json, model: str, options: Options) -> Reply:
     rules.known(model, options)
     if not JSON_TYPE.match(call.headers.get("accept", "*/*")) or not JSON_TYPE.match(call.headers.get("content-type", "")):
         raise bad("The requested content type is not supported by this model.")
-    if "titan-embed-text" in model:
-        done = embeddings.titan(body, model, rules.structure)
-    elif "cohere.embed" in model:
-        done = embeddings.cohere(body, model, rules.structure)
-    else:
-        raise bad("The mock invokes Titan's and Cohere's embedding models alone.")
+    maker = embeddings.titan if "titan" in model else embeddings.cohere
+    done = maker(body, model, rules.structure)
     counted = [("x-amzn-bedrock-input-token-count", str(done.tokens)), ("x-amzn-bedrock-invocation-latency", str(LATENCY))]
     return Reply(encode(done.body), headers=[*standing(call), *counted], fault=done.fault)
+
+
+def invoke(call: Call, model: str, streamed: bool, options: Options) -> Reply | Stream:
+    """A model's own body; here only Claude has one that is a chat."""
+    rules.known(model, options)
+    accept = call.headers.get("x-amzn-bedrock-accept" if streamed else "accept", JSON)
+    if call.headers.get("content-type", JSON) != JSON or accept not in (JSON, "*/*"):
+        raise bad("The content type and the accept type must be application/json.")
+    body = decode(call)
+    version = _VERSIONS.get(body.pop("anthropic_version", None))
+    if version is None:
+        raise bad("anthropic_version: Field required")
+    for name in ("model", "stream"):
+        if name in body:
+            raise bad(f"{name}: Extra inputs are not permitted")
+    betas = ",".join(a_list(body.pop("anthropic_beta", [])))
+    own = {"model": model, **body, **({"stream": True} if streamed else {})}
+    asked = replace(call, headers={"anthropic-beta": betas}, body=encode(own))
+    out = anthropic.messages(asked, version, replace(options, any_model=True))
+    out.headers = standing(call)
+    if isinstance(out, Stream):
+        out.chunks = (in_chunk(chunk) for chunk in out.chunks)
+        out.headers.append(("x-amzn-bedrock-content-type", JSON))
+        out.error = event("throttlingException", {"message": "Overloaded"}, failed=True)
+        out.content_type = EVENTS
+    return out
+
+
+def in_chunk(chunk: Chunk) -> Chunk:
+    """One of Anthropic's events as AWS sends it; the last with AWS's metrics."""
+    told = chunk.data.partition(b"data: ")[2].strip()
+    if told == b'{"type":"message_stop"}':
+        metrics = {"inputTokenCount": 9, "outputTokenCount": 4, "invocationLatency": LATENCY, "firstByteLatency": LATENCY}
+        told = encode({"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics})
+    return Chunk(event("chunk", {"bytes": b64encode(told).decode()}), chunk.content)
 
 
 def keyed(call: Call) -> None:

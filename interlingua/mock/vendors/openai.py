@@ -11,6 +11,7 @@ from interlingua.mock.scenarios import CONTEXT, play
 from interlingua.mock.shape import violation
 from interlingua.mock.talk import Answer, Ask, Result, Text, Thought, Tool, Use, digest, prompt_tokens
 from interlingua.mock.vendors import Vendor
+from interlingua.mock.vendors.openai_files import files, pictures, speech
 from interlingua.mock.wire import Call, Chunk, Headers, Json, Options, Refusal, Reply, Stream, a_list, an_object, decode, encode
 
 CREATED: Final = 1_790_000_000
@@ -46,6 +47,7 @@ FINISH: Final = {
     "missing": None,
 }
 _MODEL_PATH: Final = re.compile(r"^/v1/models/(.+)$")
+_OTHERS: Final = {"/v1/files": files, "/v1/audio/speech": speech, "/v1/images/generations": pictures}
 
 
 def serve(call: Call, options: Options) -> Reply | Stream:
@@ -57,6 +59,8 @@ def serve(call: Call, options: Options) -> Reply | Stream:
     if call.path == "/v1/models":
         wanted(call, "GET")
         return reply({"object": "list", "data": [model(name) for name in MODELS]}, call)
+    if call.path in _OTHERS:
+        return _OTHERS[call.path](posted(call))
     if found := _MODEL_PATH.match(call.path):
         wanted(call, "GET")
         rules.model_known(found[1], options)
