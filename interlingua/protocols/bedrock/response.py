@@ -25,7 +25,7 @@ from interlingua.ir import (
     Usage,
 )
 from interlingua.protocols import Lose
-from interlingua.protocols.bedrock.names import NAME
+from interlingua.protocols.bedrock.names import NAME, STOP_TOLD
 from interlingua.protocols.bedrock.parts import (
     call_block,
     carrier,
@@ -256,7 +256,7 @@ def format_finish(finish: Finish | None, called: bool, asked: Request, lose: Los
         return {"stopReason": "tool_use" if called else "end_turn"}
     out: Json = {"stopReason": _word(finish, called, lose)}
     if finish.stop is not None or note(finish, NAME, "~stop"):
-        if _STOP in as_array(note(asked, NAME, "additionalModelResponseFieldPaths")):
+        if note(asked, NAME, STOP_TOLD) or _STOP in as_array(note(asked, NAME, "additionalModelResponseFieldPaths")):
             out[MORE] = {"stop_sequence": finish.stop}
         elif finish.stop is not None and finish.origin != NAME:
             lose("response.choices[0].finish.stop", "dropped", "the client did not ask which stop sequence matched")

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from interlingua.errors import KINDS, InterlinguaError, UpstreamGarbage
+from interlingua.errors import InterlinguaError, UpstreamGarbage
 from interlingua.framing import Frame, Out
 from interlingua.ir import (
     AnyEvent,
@@ -36,7 +36,6 @@ from interlingua.ir import (
     UsageSoFar,
 )
 from interlingua.protocols import Lose
-from interlingua.protocols.openai.errors import failure_of, format_error
 from interlingua.protocols.openai.names import NAME
 from interlingua.protocols.openai.parts import carried_slot, parse_call, parse_carried, signature_slot
 from interlingua.protocols.openai.response import (
@@ -52,6 +51,7 @@ from interlingua.protocols.openai.response import (
     parse_usage,
     take_logprobs,
 )
+from interlingua.protocols.openai_errors import failure_of, format_error
 from interlingua.protocols.wire import (
     as_array,
     as_count,
@@ -180,11 +180,7 @@ class Parser:
             self._done = True
             error = as_obj(chunk["error"])
             status = error.get("status_code") or error.get("code")
-            if type(status) is int and 400 <= status < 600:
-                return [failure_of(status, chunk)]
-            failure = failure_of(500, chunk)
-            failure.status = KINDS[failure.kind]
-            return [failure]
+            return [failure_of(status if type(status) is int and 400 <= status < 600 else None, chunk)]
         if (usage := chunk.get("usage")) is not None:
             self._usage = parse_usage(usage)
         events: list[AnyEvent] = []

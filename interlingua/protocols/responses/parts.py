@@ -236,7 +236,7 @@ def _format_text(part: Text, usual: str, spot: Spot) -> Json:
     out: Json = {"type": kind, "text": part.text}
     if kind == "output_text":
         if part.citations or not note(part, NAME, "~bare"):
-            out["annotations"] = format_annotations(part.citations, spot)
+            out["annotations"] = format_annotations(part, spot)
         if (logprobs := note(part, NAME, "~logprobs")) is not None:
             out["logprobs"] = logprobs
     elif part.citations:
@@ -244,15 +244,17 @@ def _format_text(part: Text, usual: str, spot: Spot) -> Json:
     return out
 
 
-def format_annotations(citations: list[Citation], spot: Spot) -> list[Json]:
+def format_annotations(part: Text, spot: Spot) -> list[Json]:
+    length = len(part.text)
     return [
         said
-        for n, citation in enumerate(citations)
-        if (said := format_annotation(citation, f".citations[{n}]", spot)) is not None
+        for n, citation in enumerate(part.citations)
+        if (said := format_annotation(citation, length, f".citations[{n}]", spot)) is not None
     ]
 
 
-def format_annotation(citation: Citation, field: str, spot: Spot) -> Json | None:
+def format_annotation(citation: Citation, length: int, field: str, spot: Spot) -> Json | None:
+    """`length`: of the text that it is about, all of it where nothing else was told."""
     mine = citation.extras.get(NAME)
     if citation.url is None:
         if mine is None:
@@ -265,7 +267,7 @@ def format_annotation(citation: Citation, field: str, spot: Spot) -> Json | None
     out: Json = {
         "type": "url_citation",
         "start_index": citation.start or 0,
-        "end_index": citation.end or 0,
+        "end_index": length if citation.end is None else citation.end,
         "url": citation.url,
         "title": citation.title or "",
     }

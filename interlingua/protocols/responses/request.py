@@ -209,7 +209,7 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
         out["input"] = items.out
     _format_limits(request, target, said is not None, out, lose)
     if request.tools:
-        if tools := written(request.tools, (NAME,), partial(format_tools, request.tools), lose):
+        if tools := written(request.tools, (NAME, said is not None), partial(format_tools, request), lose):
             out["tools"] = tools
     elif "~tools" in mine:
         out["tools"] = []
@@ -300,7 +300,7 @@ def _format_reasoning(reasoning: Reasoning, target: Target, out: Json, lose: Los
         said["effort"] = effort
         if reasoning.enabled is False and reasoning.effort is not None:
             lose("reasoning.effort", "dropped", "reasoning is off")
-    if reasoning.enabled:
+    elif reasoning.enabled:
         lose("reasoning.enabled", "dropped", "the model decides by itself")
     summarised = False
     for field in ("summary", "generate_summary"):

@@ -97,7 +97,9 @@ def _parse_tool(d: Json, i: int, inside: str | None) -> Function | ServerTool:
         _refuse(name, description, schema, strict, f"{inside}.tools[{i}]" if inside else f"tools[{i}]")
     if kind == "custom":
         return _custom(name, description, d)
-    tool = Function(name=name, description=description, schema=schema, strict=strict)
+    tool = Function(name=name, description=description, schema=schema, strict=strict or None)
+    if strict is False:
+        d["~loose"] = True  # what every other protocol takes a tool for that says nothing
     if bare:
         d["~bare"] = bare
     if d:
@@ -167,10 +169,11 @@ def _allowed(d: Json) -> list[str] | None:
 # Writing
 
 
-def format_tools(tools: list[Function | ServerTool], lose: Lose) -> list[Json]:
+def format_tools(request: Request, lose: Lose) -> list[Json]:
     out: list[Json] = []
+    loose = None if note(request, NAME, "~input") is not None else False  # unsaid, the Responses API takes a tool as strict
     space: Any = None
-    for i, tool in enumerate(tools):
+    for i, tool in enumerate(request.tools):
         if isinstance(tool, ServerTool):
             space = None
             if tool.origin == NAME:
@@ -178,7 +181,7 @@ def format_tools(tools: list[Function | ServerTool], lose: Lose) -> list[Json]:
             else:
                 lose(f"tools[{i}]", "dropped", f"{tool.kind} runs only on {tool.origin}")
             continue
-        said = _format_tool(tool, i, lose)
+        said = _format_tool(tool, i, loose, lose)
         if tool.extras and (head := note(tool, NAME, "~namespace")) is not None:
             if head != space:
                 out.append({**head, "tools": []})
@@ -190,7 +193,7 @@ def format_tools(tools: list[Function | ServerTool], lose: Lose) -> list[Json]:
     return out
 
 
-def _format_tool(tool: Function, i: int, lose: Lose) -> Json:
+def _format_tool(tool: Function, i: int, loose: bool | None, lose: Lose) -> Json:
     mine = tool.extras.get(NAME, {}) if tool.extras else {}
     out: Json = {"type": "custom" if "~custom" in mine else "function", "name": mine.get("~name") or tool.name}
     if tool.description is not None:
@@ -203,7 +206,7 @@ def _format_tool(tool: Function, i: int, lose: Lose) -> Json:
         if tool.schema is not None or "parameters" not in bare:
             out["parameters"] = tool.schema
         if tool.strict is not None or "strict" not in bare:
-            out["strict"] = tool.strict
+            out["strict"] = tool.strict or (False if "~loose" in mine else loose)
     if tool.cache is not None:
         lose(f"tools[{i}].cache", "dropped", "a tool of OpenAI's has no cache mark")
     if tool.extras:

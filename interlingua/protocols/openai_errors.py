@@ -1,7 +1,7 @@
-"""Errors in OpenAI's shape: {"error": {"message", "type", "param", "code"}}. A failed response and a stream's `error`
-event tell theirs without the type. Source: the SDK's _exceptions, ResponseError, ResponseErrorEvent.
+"""Errors in OpenAI's shape, which both of its APIs have: {"error": {"message", "type", "param", "code"}}.
 
-The body of a provider's error is kept under the vendor's name: both of its APIs tell errors alike.
+A provider's own body is kept under the vendor's name, so that a client of either API is told it as it came; another
+provider's words are not: a code is a word of OpenAI's or none. Source: the SDK's _exceptions, ResponseError, ResponseErrorEvent.
 """
 
 from typing import Any, Final
@@ -10,8 +10,9 @@ import msgspec
 
 from interlingua.errors import KINDS, kind_of
 from interlingua.ir import Failure, Json
-from interlingua.protocols.responses.names import VENDOR
-from interlingua.protocols.wire import as_obj, as_text, decode_json
+from interlingua.protocols.wire import as_array, as_obj, as_text, decode_json
+
+VENDOR: Final = "openai"
 
 _TYPES: Final = {
     "authentication": "authentication_error",
@@ -31,6 +32,8 @@ _CODES: Final = {
     "billing": "insufficient_quota",
     "overloaded": "server_is_overloaded",
     "unsupported": "unsupported_parameter",
+    "authentication": "invalid_api_key",
+    "not_found": "model_not_found",
 }
 _KINDS: Final = {
     "bio_policy": "content_filter",
@@ -57,38 +60,27 @@ def parse_error(status: int, body: bytes) -> Failure:
         value = decode_json(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         value = None
+    if listed := as_array(value):  # Google's endpoint of this dialect answers errors in a list
+        value = listed[0]
     return failure_of(status, as_obj(value) or None)
 
 
 def failure_of(status: int | None, body: Json | None) -> Failure:
-    """A Failure from an error body; without a status, the error's own code says which it would have had."""
-    error: Any = body.get("error", body) if body else None
-    if body is None or type(error) is not dict:
-        message = as_text(error) or f"The provider answered with status {status or 500} and no message."
-        return _failure(status, None, message, {}, body)
-    error = as_obj(error)
-    message = as_text(error.get("message")) or f"The provider answered with status {status or 500} and no message."
+    """A Failure from an error body or a stream's error; without a status, its code says which it would have had."""
+    said: Any = body.get("error", body) if body else None
+    error = as_obj(said)
     words = [word for key in ("code", "type") if type(word := error.get(key)) is str and word in _KINDS]
     kind = _KINDS[words[0]] if words else None
     if kind == "billing" and status in (None, 429):
         kind = "rate_limit"
     if kind == "server_error" and status is not None:
         kind = None  # the status says more
-    return _failure(status, kind, message, error, body)
-
-
-def failure_in(response: Json) -> Failure:
-    """The Failure that a failed response tells of."""
-    return failure_of(None, {"error": as_obj(response.get("error"))})
-
-
-def _failure(status: int | None, kind: str | None, message: str, error: Json, body: Json | None) -> Failure:
+    status = KINDS[kind or "server_error"] if status is None else status
     code = error.get("code")
-    status = status if status is not None else KINDS[kind or "server_error"]
     return Failure(
         status=status,
         kind=kind or kind_of(status),
-        message=message,
+        message=as_text(error.get("message")) or as_text(said) or f"The provider answered with status {status} and no message.",
         code=str(code) if code is not None else None,
         param=as_text(error.get("param")),
         extras={VENDOR: body} if body else {},
@@ -96,14 +88,13 @@ def _failure(status: int | None, kind: str | None, message: str, error: Json, bo
 
 
 def format_error(failure: Failure) -> tuple[int, Json]:
-    if VENDOR in failure.extras and "error" in failure.extras[VENDOR]:
+    if VENDOR in failure.extras:
         return failure.status, failure.extras[VENDOR]
-    status = 503 if failure.status == 529 else failure.status
-    return status, {"error": error_of(failure)}
+    return 503 if failure.status == 529 else failure.status, {"error": error_of(failure)}
 
 
 def error_of(failure: Failure) -> Json:
     """The error itself."""
     kind = _TYPES.get(failure.kind, "invalid_request_error" if failure.status < 500 else "server_error")
-    code = failure.code or _CODES.get(failure.kind)
+    code = (None if failure.extras else failure.code) or _CODES.get(failure.kind)  # another provider's word is none of ours
     return {"message": failure.message, "type": kind, "param": failure.param, "code": code}
