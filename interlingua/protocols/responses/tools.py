@@ -8,18 +8,15 @@ calls of them come back as the client knows them. All other kinds are ServerTool
 
 from typing import Any, Final, NamedTuple, cast
 
-import msgspec
-
 from interlingua.ir import Function, Json, Request, ServerTool, ToolCall, ToolChoice
 from interlingua.protocols import Lose, wire
+from interlingua.protocols.custom_tools import INPUT, free_text, in_arguments
 from interlingua.protocols.responses.names import NAME
 from interlingua.protocols.wire import (
     array,
     as_array,
     as_obj,
     boolean,
-    decode_json,
-    encode_json,
     foreign,
     keep,
     need,
@@ -28,12 +25,6 @@ from interlingua.protocols.wire import (
     text,
 )
 
-_INPUT: Final[Json] = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-    "additionalProperties": False,
-}
 _BETWEEN: Final = "__"
 
 
@@ -127,7 +118,7 @@ def _refuse(name: Any, description: Any, schema: Any, strict: Any, path: str) ->
 
 
 def _custom(name: str, description: str | None, d: Json) -> Function:
-    tool = Function(name=name, description=description, schema=_INPUT, extras={NAME: {"~custom": True}})
+    tool = Function(name=name, description=description, schema=INPUT, extras={NAME: {"~custom": True}})
     if as_obj(form := d.pop("format", None)) == {"type": "text"}:
         d["~format"] = form  # the default
     elif form is not None:
@@ -259,20 +250,6 @@ def call_spelling(call: ToolCall, known: dict[str, Spelling]) -> Spelling | None
     if call.extras and (mine := note(call, NAME, "~call")) is not None:
         return Spelling(*mine)
     return known.get(call.name) if known else None
-
-
-def free_text(arguments: str) -> str:
-    """The input of a custom tool in a call's arguments; whatever else they are is the input itself."""
-    try:
-        value = as_obj(decode_json(arguments)).get("input")
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-        return arguments
-    return value if type(value) is str else arguments
-
-
-def in_arguments(words: str) -> str:
-    """A custom tool's input as a call's arguments."""
-    return '{"input":' + encode_json(words).decode() + "}"
 
 
 def take_call(d: Json, path: str) -> ToolCall:
