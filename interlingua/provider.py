@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, cast
 
 import msgspec
@@ -27,6 +28,7 @@ from interlingua.protocols.registry import EMBEDDINGS, PROTOCOLS
 from interlingua.protocols.wire import as_obj, decode_json, encode_json
 from interlingua.resets import reset_after, retry_after
 from interlingua.routing import estimate
+from interlingua.seals import seal_answer, sealed_by
 
 MAX_ANSWER: Final = 256 << 20  # bytes of a unary answer
 _MAX_ERROR: Final = 1 << 20
@@ -80,7 +82,7 @@ class Provider:
         if found is None:
             host, prefix = self.backend.host.serving(model), self.backend.prefix
             path, stream_path = (prefix + host.filled(path, model) for path in (host.path, host.stream_path))
-            found = Way(host, PROTOCOLS[host.protocol], target(model, host.quirks), path, stream_path)
+            found = Way(host, PROTOCOLS[host.protocol], target(model, host.quirks, host.seals), path, stream_path)
             if len(self._ways) < 4096:
                 self._ways[model] = found
         return found
@@ -125,8 +127,11 @@ class Provider:
                 raise ProviderFailure(await _failure(reply, protocol))
             if request.stream and "json" not in reply.headers.get("content-type", ""):
                 decoder = eventstream.Decoder(_MAX_EVENT) if protocol.NAME == "bedrock" else sse.Decoder(_MAX_EVENT)
-                return Answer(events=_events(reply, decoder, protocol.Parser()))
+                answer = Answer(events=_events(reply, decoder, protocol.Parser()))
+                return answer.through(partial(sealed_by, way.host.seals, protocol.NAME)) if way.host.seals else answer
             response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
+            if way.host.seals:
+                seal_answer(way.host.seals, protocol.NAME, response)
             return Answer(events=_told(response)) if request.stream else Answer(response)
         except BaseException:
             reply.close()

@@ -26,7 +26,7 @@ OURS = sorted(PACKAGE.rglob("*.py"))
 # An import only ever goes down, or stays on its floor.
 FLOORS = [
     {"__init__", "ir", "losses", "errors", "models", "embeddings"},
-    {"framing", "fold", "carry", "media", "schema", "metrics", "redaction", "rotating"},
+    {"framing", "fold", "carry", "seals", "media", "schema", "metrics", "redaction", "rotating"},
     {"protocols"},
     {"hosts", "config", "routing", "client", "credentials", "keypool", "keyring", "resets", "sigv4", "store"},
     {"health", "pipeline", "policies", "provider", "embedder", "checks"},
