@@ -24,7 +24,7 @@ from interlingua.ir import (
 from interlingua.protocols import Lose
 from interlingua.protocols.anthropic.names import NAME
 from interlingua.protocols.anthropic.parts import PLAIN_REFUSAL, call_block, parse_content, text_block, thinking_block
-from interlingua.protocols.wire import array, foreign, integer, keep, keep_in, merge, obj, text
+from interlingua.protocols.wire import array, foreign, keep, keep_in, merge, obj, take_count, text
 
 REASONS: Final[dict[str, Reason]] = {
     "end_turn": "stop",
@@ -95,24 +95,19 @@ def parse_usage(d: Json) -> Usage:
     """Anthropic's input_tokens leave out what was read from the cache or written to it; ours count all."""
     d = dict(d)
     usage = Usage(
-        cache_read=_count(d, "cache_read_input_tokens"),
-        cache_write=_count(d, "cache_creation_input_tokens"),
-        output=_count(d, "output_tokens"),
+        cache_read=take_count(d, "usage", "cache_read_input_tokens"),
+        cache_write=take_count(d, "usage", "cache_creation_input_tokens"),
+        output=take_count(d, "usage", "output_tokens"),
     )
-    if (fresh := _count(d, "input_tokens")) is not None:
+    if (fresh := take_count(d, "usage", "input_tokens")) is not None:
         usage.input = fresh + (usage.cache_read or 0) + (usage.cache_write or 0)
     if (details := d.pop("output_tokens_details", None)) is not None:
         details = dict(obj(details, "usage.output_tokens_details"))
-        usage.reasoning = _count(details, "thinking_tokens")
+        usage.reasoning = take_count(details, "usage", "thinking_tokens")
         keep_in(usage, NAME, "output_tokens_details", details)
     if d:
         keep(usage, NAME, d)
     return usage
-
-
-def _count(d: Json, key: str) -> int | None:
-    value = d.pop(key, None)
-    return value if value is None or type(value) is int else integer(value, f"usage.{key}")
 
 
 # Writing

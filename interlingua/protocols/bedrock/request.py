@@ -7,14 +7,14 @@ import msgspec
 
 from interlingua.ir import Json, Message, Output, Request, Role
 from interlingua.protocols import Lose, Target, wire
-from interlingua.protocols.anthropic.claude import claude
-from interlingua.protocols.anthropic.schema import dialect
 from interlingua.protocols.bedrock.family import Family, family
 from interlingua.protocols.bedrock.names import NAME, STOP_TOLD
 from interlingua.protocols.bedrock.parts import give_back, parse_content
 from interlingua.protocols.bedrock.reasoning import EFFORTS, MORE, format_reasoning, format_top_k, parse_effort, parse_more
 from interlingua.protocols.bedrock.tools import format_tool_config, parse_tool_config
 from interlingua.protocols.bedrock.turns import Marks, Turns
+from interlingua.protocols.claude import claude
+from interlingua.protocols.strict_schema import dialect
 from interlingua.protocols.wire import (
     array,
     as_obj,

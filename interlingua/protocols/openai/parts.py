@@ -10,10 +10,10 @@ from interlingua.carry import seal, unseal
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Cache, Function, Json, Media, Opaque, Request, Signature, Text, Thinking, ToolCall
 from interlingua.protocols import Lose, wire
-from interlingua.protocols.custom_tools import free_text, in_arguments
-from interlingua.protocols.media import audio_format, data_url, split_data_url, type_of
+from interlingua.protocols.media import audio_format, data_url, file_name, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
 from interlingua.protocols.openai.names import CUSTOM, NAME
+from interlingua.protocols.openai_common import free_text, in_arguments
 from interlingua.protocols.wire import array, as_obj, as_text, foreign, keep, keep_in, merge, need, note, note_down, obj, text
 
 _TTLS: Final = ("30m", "12h")
@@ -159,14 +159,10 @@ def _format_file(part: Media, path: str, lose: Lose) -> Json | None:
     else:
         lose(path, "dropped", f"Chat Completions takes no {part.kind} of this kind")
         return None
-    name = part.name if mine else part.name or _file_name(part.mime)
+    name = part.name if mine else part.name or file_name(part.mime)
     if name is not None:
         file["filename"] = name
     return {"type": "file", "file": file}
-
-
-def _file_name(mime: str | None) -> str:
-    return "document." + {"application/pdf": "pdf", "text/plain": "txt", "text/markdown": "md"}.get(mime or "", "bin")
 
 
 def _lose_name(part: Media, path: str, lose: Lose) -> None:

@@ -26,7 +26,6 @@ from interlingua.ir import (
     ToolResult,
 )
 from interlingua.protocols import Lose, Target, wire
-from interlingua.protocols.custom_tools import INPUT
 from interlingua.protocols.openai import dialect
 from interlingua.protocols.openai.names import CUSTOM, NAME
 from interlingua.protocols.openai.parts import (
@@ -40,6 +39,7 @@ from interlingua.protocols.openai.parts import (
     restore,
     signature_slot,
 )
+from interlingua.protocols.openai_common import INPUT, effort_of
 from interlingua.protocols.shared import Reader, written
 from interlingua.protocols.wire import (
     array,
@@ -56,6 +56,7 @@ from interlingua.protocols.wire import (
     note_down,
     number,
     obj,
+    plain,
     text,
 )
 
@@ -461,8 +462,7 @@ def _format_output(output: Output, lose: Lose) -> Json:
 def _format_reasoning(reasoning: Reasoning, tools: list[Function | ServerTool], target: Target, out: Json, lose: Lose) -> None:
     effort: str | None = "none" if reasoning.enabled is False else reasoning.effort
     if effort is None and reasoning.budget is not None:
-        # never "minimal", which most models refuse
-        effort = next((e for limit, e in ((4096, "low"), (16384, "medium")) if reasoning.budget <= limit), "high")
+        effort = effort_of(reasoning.budget)
     if reasoning.budget is not None:
         lose("reasoning.budget", "changed" if effort else "dropped", "OpenAI takes an effort, not a budget")
     if effort is None:
@@ -489,7 +489,7 @@ def _function_in(tools: list[Function | ServerTool]) -> bool:
 def _format_message(message: Message, i: int, target: Target, out: list[Json], lose: Lose) -> None:
     """Appends what one turn becomes: tool results are messages of their own, before the rest of their turn."""
     parts = message.parts
-    if len(parts) == 1 and not message.extras and message.role != "tool" and _plain(parts[0]):
+    if len(parts) == 1 and not message.extras and message.role != "tool" and plain(parts[0]):
         out.append({"role": message.role, "content": cast(Text, parts[0]).text})
         return
     if note(message, NAME, "~whole"):
@@ -515,16 +515,6 @@ def _format_message(message: Message, i: int, target: Target, out: list[Json], l
     elif message.extras:
         foreign(message, NAME, path, lose)
         merge(out[-1], message, NAME)
-
-
-def _plain(part: AnyPart) -> bool:
-    return (
-        type(part) is Text
-        and not part.extras
-        and not part.citations
-        and not part.refusal
-        and part.cache is part.signature is None
-    )
 
 
 def _content(parts: list[Json], listed: bool) -> str | list[Json]:

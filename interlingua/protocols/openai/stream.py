@@ -36,7 +36,6 @@ from interlingua.ir import (
     UsageSoFar,
 )
 from interlingua.protocols import Lose
-from interlingua.protocols.custom_tools import free_text
 from interlingua.protocols.openai.names import NAME
 from interlingua.protocols.openai.parts import carried_slot, custom_names, parse_call, parse_carried, signature_slot
 from interlingua.protocols.openai.response import (
@@ -52,6 +51,7 @@ from interlingua.protocols.openai.response import (
     parse_usage,
     take_logprobs,
 )
+from interlingua.protocols.openai_common import free_text
 from interlingua.protocols.openai_errors import failure_of, format_error
 from interlingua.protocols.wire import (
     as_array,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Cache, Citation, Json, Media, Opaque, Text, TokenLogprob
 from interlingua.protocols import Lose, wire
-from interlingua.protocols.media import data_url, split_data_url, type_of
+from interlingua.protocols.media import data_url, file_name, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
 from interlingua.protocols.responses.names import NAME, VENDOR
 from interlingua.protocols.wire import array, as_array, as_count, as_obj, foreign, keep, merge, need, note, obj, text
@@ -45,17 +45,6 @@ class Spot:
         """Reports another protocol's extras. Call only where node.extras is not empty."""
         if len(node.extras) > 1 or NAME not in node.extras:
             foreign(node, NAME, self.path(), self.report)
-
-
-def plain(part: AnyPart) -> bool:
-    """Whether a part says nothing but its text."""
-    return (
-        type(part) is Text
-        and not part.extras
-        and not part.citations
-        and not part.refusal
-        and part.cache is part.signature is None
-    )
 
 
 # Reading
@@ -330,15 +319,14 @@ def _format_file(part: Media, mine: bool, spot: Spot) -> Json | None:
     else:
         spot.drop(f"the Responses API takes no {part.kind} of this kind")
         return None
-    name = part.name if mine or "file_data" not in out else part.name or _file_name(part)
+    name = part.name if mine or "file_data" not in out else part.name or _named(part)
     if name is not None:
         out["filename"] = name
     return out
 
 
-def _file_name(part: Media) -> str:
-    mime = part.mime or ("text/plain" if part.text is not None else "")
-    return "document." + {"application/pdf": "pdf", "text/plain": "txt", "text/markdown": "md"}.get(mime, "bin")
+def _named(part: Media) -> str:
+    return file_name(part.mime or ("text/plain" if part.text is not None else None))
 
 
 # Tokens

@@ -14,6 +14,7 @@ from typing import Any, Final, get_args
 from interlingua.ir import Effort, Json, Message, Output, Reasoning, Request, Text, ToolChoice
 from interlingua.losses import How
 from interlingua.protocols import Lose, Target, wire
+from interlingua.protocols.openai_common import effort_of
 from interlingua.protocols.responses.items import parse_input
 from interlingua.protocols.responses.names import NAME, SHARED, VENDOR
 from interlingua.protocols.responses.tools import format_tool_choice, format_tools, parse_tool_choice, parse_tools
@@ -285,9 +286,7 @@ def _format_output(output: Output, lose: Lose) -> Json:
 def _format_reasoning(reasoning: Reasoning, target: Target, out: Json, lose: Lose) -> None:
     effort: str | None = "none" if reasoning.enabled is False else reasoning.effort
     if effort is None and reasoning.budget is not None:
-        effort = next(
-            (e for limit, e in ((1024, "minimal"), (4096, "low"), (16384, "medium")) if reasoning.budget <= limit), "high"
-        )
+        effort = effort_of(reasoning.budget)
     if reasoning.extras:
         foreign(reasoning, NAME, "reasoning", lose)
     said: Json = {}

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from interlingua.ir import Function, Json, Request, ServerTool, ToolCall, ToolChoice
 from interlingua.protocols import Lose, wire
-from interlingua.protocols.custom_tools import INPUT, free_text, in_arguments
+from interlingua.protocols.openai_common import INPUT, free_text, in_arguments
 from interlingua.protocols.responses.names import NAME
 from interlingua.protocols.wire import (
     array,

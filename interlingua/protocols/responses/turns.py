@@ -7,9 +7,9 @@ from interlingua.ir import AnyPart, Json, Media, Message, Opaque, Request, Text,
 from interlingua.protocols import Lose, Target
 from interlingua.protocols.responses.items import reasoning_item, short_id
 from interlingua.protocols.responses.names import NAME, is_content
-from interlingua.protocols.responses.parts import Spot, cache_mark, format_part, plain
+from interlingua.protocols.responses.parts import Spot, cache_mark, format_part
 from interlingua.protocols.responses.tools import Spelling, call_item, call_spelling, spellings
-from interlingua.protocols.wire import merge, note
+from interlingua.protocols.wire import merge, note, plain
 
 
 class Items:

@@ -1,4 +1,5 @@
-"""How a model is told to think: `thinking` and `output_config.effort`. Defaults are semantics: what was not asked is not said.
+"""How a Claude is told to think, by Anthropic and on Bedrock: `thinking` and `output_config.effort`. Defaults are semantics:
+what was not asked is not said.
 
 Source: platform.claude.com pages thinking, effort and thinking-troubleshooting; types.thinking_config_param.
 """
@@ -7,9 +8,8 @@ from typing import Final
 
 from interlingua.ir import Json, Reasoning
 from interlingua.protocols import Lose, Target
-from interlingua.protocols.anthropic.claude import claude
-from interlingua.protocols.anthropic.names import NAME
-from interlingua.protocols.wire import as_array, as_obj, foreign, note
+from interlingua.protocols.claude import claude
+from interlingua.protocols.wire import as_array, as_obj
 
 _LEAST: Final = 1_024  # tokens; Anthropic's smallest budget
 _BUDGETS: Final = {"minimal": _LEAST, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768}
@@ -22,11 +22,9 @@ _ORDER: Final = ("low", "medium", "high", "xhigh", "max")
 _FORCED: Final = ("any", "tool")
 
 
-def format_reasoning(reasoning: Reasoning, target: Target, out: Json, own: bool, lose: Lose) -> bool:
-    """Writes `thinking` and the effort into `out`, whose messages, tool choice and max_tokens stand. True: it thinks."""
-    if reasoning.extras:
-        foreign(reasoning, NAME, "reasoning", lose)
-    kind = note(reasoning, NAME, "~type")
+def tell_claude(reasoning: Reasoning, kind: str | None, target: Target, out: Json, own: bool, lose: Lose) -> bool:
+    """Writes `thinking` and the effort into `out`, whose messages, tool choice and max_tokens stand. True: it thinks.
+    `kind`: the type of `thinking` in the words of a client of Claude's, "" where it named but an effort."""
     if own and kind is not None and _takes(kind, reasoning, target):
         _write_own(kind, reasoning, out)
     elif reasoning.enabled is False:

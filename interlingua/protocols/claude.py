@@ -1,4 +1,5 @@
-"""What one Claude takes and another refuses with a 400: data, first match wins. Unknown names get what the newest take.
+"""What one Claude takes and another refuses with a 400, wherever it is asked: data, first match wins. Unknown names get what
+the newest take.
 
 Sources on platform.claude.com: thinking-troubleshooting (the table of thinking types), the what's-new and migration
 pages of each model (forced tool use, `between_tools`), effort, structured-outputs, mid-conversation-system-messages.

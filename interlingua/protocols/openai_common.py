@@ -1,5 +1,7 @@
-"""Custom tools, which both of OpenAI's APIs have: their input is free text. To every other protocol such a tool is a function
-of one string, `input`; notes tell how it was spelled, so that its calls come back as the client knows them.
+"""What OpenAI's two APIs say alike beside their errors: an effort for a budget, and custom tools.
+
+A custom tool's input is free text. To every other protocol it is a function of one string, `input`; notes tell how it was
+spelled, so that its calls come back as the client knows them.
 """
 
 from typing import Final
@@ -29,3 +31,8 @@ def free_text(arguments: str) -> str:
 def in_arguments(words: str) -> str:
     """A custom tool's input as a call's arguments."""
     return '{"input":' + encode_json(words).decode() + "}"
+
+
+def effort_of(budget: int) -> str:
+    """The effort for a budget of tokens; never "minimal", which most models refuse."""
+    return next((effort for limit, effort in ((4_096, "low"), (16_384, "medium")) if budget <= limit), "high")
