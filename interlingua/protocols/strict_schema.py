@@ -1,4 +1,4 @@
-"""The JSON Schema dialect of Claude's structured outputs and strict tools, wherever it is asked. The caller's schema is never changed.
+"""The JSON Schema dialect of Claude's structured outputs and strict tools. The caller's schema is never changed.
 
 Source: the SDK's lib/_parse/_transform.py. What the dialect refuses is left out and reported; the SDK instead writes it
 into descriptions, which would be a sentence the client never wrote.

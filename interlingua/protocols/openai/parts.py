@@ -219,7 +219,9 @@ def _custom_call(d: Json, path: str) -> ToolCall:
 
 def custom_names(request: Request) -> frozenset[str]:
     """The functions that the client knows as custom tools."""
-    return frozenset(tool.name for tool in request.tools if isinstance(tool, Function) and note(tool, NAME, CUSTOM))
+    return frozenset(
+        tool.name for tool in request.tools if tool.extras and isinstance(tool, Function) and note(tool, NAME, CUSTOM)
+    )
 
 
 def take_signature(d: Json, call: ToolCall) -> Signature | None:
