@@ -44,6 +44,7 @@ class Host(Struct, frozen=True, kw_only=True):
     `quirks` are read by the protocol: gemini/ for `external_urls`, openai/dialect.py tells of the others.
     `counted` makes of a body the one that the counter takes; `reshape` moves what this host wants elsewhere:
     (body, the header lines that go with it, whether it is counted) to the body and lines that are sent.
+    `seals`: the name of its signatures, where they hold at this endpoint alone and not wherever its protocol is spoken.
     `families`: models of another maker that the same backend serves in another way. `embeds`: the first whose `models` fit.
     `framing` of its streams: AWS's `eventstream` of its own events, or of `chunks` that hold another's (invoke.py); at AWS
     the errors are AWS's too.
@@ -60,6 +61,7 @@ class Host(Struct, frozen=True, kw_only=True):
     list_path: str | None = None
     keys: tuple[str, ...] = ()
     quirks: frozenset[str] = frozenset()
+    seals: str = ""
     reshape: Reshape | None = None
     counted: Callable[[Json, str], Json] | None = None
     families: Mapping[str, "Host"] = {}
@@ -240,6 +242,7 @@ _VERTEX: Final = Host(
     stream_path=_LOCATION + "/google/models/{model}:streamGenerateContent?alt=sse",
     count_path=_LOCATION + "/google/models/{model}:countTokens",
     quirks=frozenset(("external_urls",)),
+    seals="vertex",
     counted=_vertex_count,
     families={"claude": _VERTEX_CLAUDE},
     embeds=_VERTEX_EMBEDS,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, cast
 
 import msgspec
@@ -35,6 +36,7 @@ from interlingua.protocols.registry import EMBEDDINGS, PROTOCOLS
 from interlingua.protocols.wire import as_obj, decode_json, encode_json
 from interlingua.resets import reset_after, retry_after
 from interlingua.routing import estimate
+from interlingua.seals import seal_answer, sealed_by
 
 MAX_ANSWER: Final = 256 << 20  # bytes of a unary answer
 _MAX_ERROR: Final = 1 << 20
@@ -97,7 +99,7 @@ class Provider:
             protocol, aws = PROTOCOLS[host.protocol], host.framing != "sse"
             errors, type_ = (PROTOCOLS["bedrock"], _PLAIN) if aws else (protocol, _TYPE)
             decoder = _DECODERS[host.framing]
-            found = Way(host, protocol, target(model, host.quirks), path, stream_path, decoder, errors, type_)
+            found = Way(host, protocol, target(model, host.quirks, host.seals), path, stream_path, decoder, errors, type_)
             if len(self._ways) < 4096:
                 self._ways[model] = found
         return found
@@ -141,8 +143,11 @@ class Provider:
             if reply.status >= 300:
                 raise ProviderFailure(await _failure(reply, way.errors))
             if request.stream and "json" not in reply.headers.get("content-type", ""):
-                return Answer(events=_events(reply, way.decoder(_MAX_EVENT), protocol.Parser()))
+                answer = Answer(events=_events(reply, way.decoder(_MAX_EVENT), protocol.Parser()))
+                return answer.through(partial(sealed_by, way.host.seals, protocol.NAME)) if way.host.seals else answer
             response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
+            if way.host.seals:
+                seal_answer(way.host.seals, protocol.NAME, response)
             return Answer(events=_told(response)) if request.stream else Answer(response)
         except BaseException:
             reply.close()

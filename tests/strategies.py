@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from interlingua.ir import (
@@ -28,7 +29,7 @@ from interlingua.ir import (
     Usage,
 )
 
-ORIGINS = ("openai", "anthropic", "gemini")
+ORIGINS = ("openai", "anthropic", "gemini", "responses", "bedrock")
 words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=12).filter(str.strip)
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 ids = st.from_regex(r"call_[a-z0-9]{4,8}", fullmatch=True)
@@ -55,7 +56,7 @@ schemas = st.builds(
     st.lists(names, min_size=1, max_size=3, unique=True),
 )
 arguments = st.dictionaries(names, words | st.integers(0, 9), min_size=1, max_size=2).map(
-    lambda d: __import__("msgspec").json.encode(d).decode()
+    lambda d: msgspec.json.encode(d).decode()
 )
 
 texts = st.builds(Text, text=words, cache=maybe(caches), signature=maybe(signatures), extras=extras)
@@ -83,7 +84,16 @@ thinking = st.one_of(
 calls = st.builds(
     ToolCall, id=ids, name=names, arguments=arguments, signature=maybe(signatures), cache=maybe(caches), extras=extras
 )
-opaques = st.builds(Opaque, origin=st.sampled_from(ORIGINS), data=st.builds(lambda w: {"type": "x_block", "value": w}, words))
+
+
+def _opaque(origin: str, said: str) -> Opaque:
+    """A block of the origin's own: of the kinds that it has where its types are closed."""
+    search = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": said}}
+    ran = {"toolUse": {"toolUseId": "t", "name": "x_search", "input": {"q": said}, "type": "server_tool_use"}}
+    return Opaque(origin=origin, data={"responses": search, "bedrock": ran}.get(origin, {"type": "x_block", "value": said}))
+
+
+opaques = st.builds(_opaque, st.sampled_from(ORIGINS), words)
 
 
 @st.composite
@@ -205,3 +215,17 @@ responses = st.builds(
     usage=maybe(usages),
     extras=extras,
 )
+
+
+def foreign(request: Request, name: str) -> Request:
+    """A copy without what only `name` says: the words made up for it here are none of its types'."""
+
+    def others(value: Any) -> Any:
+        if isinstance(value, list):
+            return [others(item) for item in value if not (isinstance(item, dict) and item.get("origin") == name)]
+        if not isinstance(value, dict):
+            return value
+        kept = {key: item for key, item in value.items() if not (isinstance(item, dict) and item.get("origin") == name)}
+        return {key: others(item) for key, item in kept.items() if not (key == name and isinstance(item, dict))}
+
+    return msgspec.convert(others(msgspec.to_builtins(request)), Request)

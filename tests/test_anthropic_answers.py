@@ -1,6 +1,7 @@
 """Conversions to and from OpenAI against exact JSON, and answers with the seals that their clients bring back."""
 
 import copy
+from typing import Any
 
 import anthropic as sdk
 import msgspec
@@ -15,6 +16,7 @@ from interlingua.ir import (
     Finish,
     Media,
     Opaque,
+    Request,
     Response,
     Signature,
     Text,
@@ -360,12 +362,26 @@ def test_what_an_anthropic_client_cannot_be_told_is_reported():
     assert [block["text"] for block in body["content"]] == ["no", "a"]
     assert paths(losses) == [
         "response.choices[1];dropped",
-        "response.choices[0].parts[0].refusal;changed",
         "response.choices[0].parts[1].citations[0];dropped",
         "response.choices[0].logprobs;dropped",
         "response.choices[0].x;dropped",
         "response.system_fingerprint;dropped",
     ]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("reason, word", [("stop", "refusal"), ("filter", "refusal"), ("length", "max_tokens")])
+def test_a_refusal_is_told_by_why_it_ended(reason: Any, word: str, stream: bool):
+    """OpenAI's refusal is a part of the answer, Anthropic's a stop_reason; where another stands there, it is words alone."""
+    response = answer(Text(text="No.", refusal=True), reason=reason)
+    losses = Losses()
+    if stream:
+        outs = anthropic.Formatter(Request(model="m", messages=[]), losses).feed(unfold(response))
+        told = next(out.data["delta"]["stop_reason"] for out in outs if out.event == "message_delta")
+    else:
+        told = anthropic.format_response(response, Request(model="m", messages=[]), losses)["stop_reason"]
+    assert told == word
+    assert paths(losses) == ([] if word == "refusal" else ["response.choices[0].parts[0].refusal;changed"])
 
 
 FOREIGN = [

@@ -25,9 +25,9 @@ from interlingua.ir import (
 )
 from interlingua.losses import Losses
 from interlingua.protocols import anthropic
-from interlingua.protocols.anthropic.claude import claude
 from interlingua.protocols.anthropic.names import api_version
-from interlingua.protocols.anthropic.schema import dialect
+from interlingua.protocols.claude import claude
+from interlingua.protocols.strict_schema import dialect
 from tests.anthropic_cases import (
     CHAR_LOCATION,
     CHAT,

@@ -405,13 +405,13 @@ def test_what_a_stream_cannot_say_is_reported():
     )
     assert paths(losses) == [
         "response.system_fingerprint;dropped",
-        "response.choices[0].parts[0].refusal;changed",
         "response.choices[0].parts[0].citation;dropped",
         "response.choices[0].logprobs;dropped",
         "response.choices[0].parts[0].citation;dropped",
         "response.choices[0].parts[0].x;dropped",
         "response.stream;dropped",
         "response.choices[0].finish.reason;changed",
+        "response.choices[0].parts[0].refusal;changed",
         "response.choices[0].y;dropped",
     ]
 

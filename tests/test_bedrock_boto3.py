@@ -14,6 +14,7 @@ from aws_server import Said, Server
 from bedrock_cases import CLAUDE, PIXEL, assistant, plain, read, result, user
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
+from msgspec import structs
 
 from interlingua.fold import fold, unfold
 from interlingua.framing import eventstream
@@ -131,7 +132,8 @@ def test_an_answer_and_the_turn_after_it(server: Server, client: Any, model: str
     history = [*ASK["messages"], message, user(result("c1", {"text": "mild"}))]
     client.converse(modelId=model, messages=history, toolConfig={"tools": [cases.WEATHER]})
     request = bedrock.parse_request(json.loads(server.heard[-1].body), "m", False)
-    assert request.messages[1].parts == RESPONSE.choices[0].parts
+    back = [structs.replace(part, extras={}) for part in request.messages[1].parts]  # but for what carried a signature
+    assert back == RESPONSE.choices[0].parts
 
 
 def test_bytes_travel_as_base64(server: Server, client: Any) -> None:

@@ -657,7 +657,7 @@ BEYOND = ("must not be empty", "must start with a user message", "5 documents", 
 )
 @given(ir.requests(), st.sampled_from(MODELS))
 def test_nothing_is_sent_that_would_be_refused(request: Request, model: str) -> None:
-    out, _ = write(request, model)
+    out, _ = write(ir.foreign(request, "bedrock"), model)
     fault = violation("bedrock", out, "ConverseStreamRequest" if request.stream else "ConverseRequest")
     assert fault is None, fault
     try:

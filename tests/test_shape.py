@@ -26,7 +26,7 @@ OURS = sorted(PACKAGE.rglob("*.py"))
 # An import only ever goes down, or stays on its floor.
 FLOORS = [
     {"__init__", "ir", "losses", "errors", "models", "embeddings", "prices"},
-    {"framing", "fold", "carry", "media", "schema", "metrics", "redaction", "rotating"},
+    {"framing", "fold", "carry", "seals", "media", "schema", "metrics", "redaction", "rotating"},
     {"protocols"},
     {"invoke", "hosts", "config", "routing", "client", "credentials", "keypool", "keyring", "resets", "sigv4", "store"},
     {"health", "pipeline", "policies", "provider", "embedder", "checks"},
@@ -87,6 +87,28 @@ def test_imports_only_go_down():
         if (roof if room == "mock" else FLOOR_OF[room]) > FLOOR_OF[room_of(path)]
     ]
     assert upward == []
+
+
+def test_no_protocol_knows_another():
+    """What two of them share stands beside them, on the protocols' own ground floor."""
+    packages = {path.parent.name for path in (PACKAGE / "protocols").glob("*/__init__.py")}
+    assert packages == set(PROTOCOLS)
+    crossed = [
+        f"{name_of(path)} imports {other}"
+        for path in OURS
+        if path.parent.name in packages
+        for other in packages - {path.parent.name}
+        if f"interlingua.protocols.{other}"
+        in {word for line in path.read_text(encoding="utf-8").split("\n") for word in named(line)}
+    ]
+    assert crossed == []
+
+
+def named(line: str) -> list[str]:
+    """The modules that a line of imports names, and what holds them."""
+    found = re.match(r"\s*(?:from|import) ([\w.]+)", line)
+    parts = found[1].split(".") if found else []
+    return [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
 
 
 def test_the_mock_cannot_agree_with_our_bugs():

@@ -5,15 +5,17 @@ from typing import Any
 
 import msgspec
 import pytest
-from test_vectors import PROTOCOLS, Case, cases
 
 from interlingua.errors import InvalidRequest
 from interlingua.losses import Losses
 from interlingua.protocols import shared, target
 from interlingua.protocols.shared import Reader, Tools, decode_request
 from interlingua.protocols.wire import decode_json, encode_json
+from tests.vector_cases import PROTOCOLS, Case, cases
 
-TOLD = [case for case in cases("requests").values() if b'"tools"' in b"".join(case.source(name) for name in case.told_by)]
+TOLD = [
+    case for case in cases("requests").values() if b'"tools"' in b"".join(case.source(name).read_bytes() for name in case.told_by)
+]
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
 
 
@@ -26,7 +28,7 @@ def padded(tools: Any) -> bytes:
 def test_what_was_seen_before_is_sent_and_lost_as_it_was_the_first_time(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "_LARGE", 0)
     for source in case.told_by:
-        read, body = PROTOCOLS[source].parse_request, case.source(source)
+        read, body = PROTOCOLS[source].parse_request, case.source(source).read_bytes()
         for goal in case.protocols:
             to = target(case.about["models"][goal])
             plain, lost = read(decode_json(body), "m-1", False), Losses()

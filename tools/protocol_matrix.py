@@ -2,7 +2,8 @@
 
     python tools/protocol_matrix.py
 
-A case of tests/vectors is a row; the losses that its tests hold every pair to are the cells.
+A case of tests/vectors is a row; the losses that its tests hold every pair to are the cells. What a host of a protocol does
+otherwise is told by its quirks in interlingua/hosts.py.
 """
 
 import json
@@ -11,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+
+from interlingua.hosts import HOSTS, Host
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 VECTORS: Final = ROOT / "tests" / "vectors"
@@ -23,6 +26,17 @@ _NAMES: Final = {
     "responses": "OpenAI Responses",
     "bedrock": "Bedrock Converse",
 }
+_QUIRKS: Final = {
+    "external_urls": "images and documents by any URL are carried",
+    "top_k": "`top_k` is carried",
+    "max_tokens": "`max_completion_tokens` is sent as `max_tokens`",
+    "random_seed": "`seed` is sent as `random_seed`",
+    "cache_control": "cache marks are sent as `cache_control`",
+    "short_ids": "ids of calls are sent as nine letters or digits",
+    "no_developer": "developer messages are sent as system messages",
+    "no_json_schema": "**lost** `response_format.json_schema.schema`, or all of it where the prompt speaks of no JSON",
+}
+_LACKS: Final = {"no_names": "messages[].name", "no_cache_marks": "prompt_cache_breakpoint", "one_choice": "n"}
 _WORDS: Final = {"dropped": "lost", "changed": "changed", "added": "added"}
 _GROUPS: Final = (
     "Conversation",
@@ -51,6 +65,9 @@ Each row is a case of [tests/vectors](../tests/vectors/README.md), and each cell
 - **lost**, **changed**, **added**: reported by the path that is shown, a request's in the client's own names, an answer's in
   the gateway's: `response`, its choices, their parts, usage ([how](losses.md)).
 - **·** this backend never says such a thing.
+
+Five protocols, and every ordered pair of them; each host speaks one. Azure OpenAI and the servers that are like OpenAI speak
+Chat Completions; Vertex AI speaks Gemini's protocol, and Anthropic's for Claude. [What a host does otherwise](#hosts) is below.
 
 Some things depend on the model. Where nothing else is said, it is {models}.
 """
@@ -116,6 +133,23 @@ def section(client: str, protocols: list[str], usual: dict[str, str]) -> Iterato
     yield ""
 
 
+def hosts() -> Iterator[str]:
+    yield from ("## Hosts", "", "| host | speaks | beside its protocol's rows |", "|---|---|---|")
+    for host in HOSTS.values():
+        speaks = [_NAMES[host.protocol]] + [f"{_NAMES[row.protocol]} for {name}" for name, row in host.families.items()]
+        yield f"| {host.name} | {', '.join(speaks)} | {quirks(host)} |"
+    yield ""
+
+
+def quirks(host: Host) -> str:
+    """What is sent otherwise, then what is lost."""
+    told = [words for name, words in _QUIRKS.items() if name in host.quirks]
+    lost = [_LACKS.get(name) or name.removeprefix("no_") for name in sorted(host.quirks - _QUIRKS.keys())]
+    if lost:
+        told.append(f"**lost** {', '.join(f'`{name}`' for name in lost)}")
+    return "; ".join(told)
+
+
 def _usual(models: list[str]) -> str:
     return Counter(models).most_common(1)[0][0]
 
@@ -129,6 +163,7 @@ def render() -> str:
     lines = [_HEAD.format(models=models)]
     for client in protocols:
         lines += section(client, protocols, usual)
+    lines += hosts()
     lines += ["## Errors", "", f"Told in the client's own shape and words, whatever the backend: {errors}.", ""]
     return "\n".join(lines)
 

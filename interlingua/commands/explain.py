@@ -101,7 +101,7 @@ def _losses(asked: _Asked, model: str, backend: Backend) -> list[tuple[str, str]
     losses = Losses()
     try:
         host = backend.host.serving(model)
-        protocol(host.protocol).format_request(asked.request, target(model, host.quirks), losses)
+        protocol(host.protocol).format_request(asked.request, target(model, host.quirks, host.seals), losses)
     except GatewayError as error:
         return [("refused", str(error))]
     lines = told_losses(losses, lambda path: asked.source.field_path(path, asked.request))

@@ -21,16 +21,18 @@ class Lose(Interface):
 
 
 class Target(Struct, frozen=True):
-    """Whom a request is formatted for. `model` is the provider's name. `quirks` are facts of the host, not of the protocol."""
+    """Whom a request is formatted for. `model` is the provider's name. `quirks` are facts of the host, not of the protocol;
+    `seals` names the signatures that its endpoint alone reads, "" where those of the protocol hold everywhere."""
 
     model: str
     facts: Model
     quirks: frozenset[str] = frozenset()
+    seals: str = ""
 
 
-def target(model: str, quirks: frozenset[str] = frozenset()) -> Target:
+def target(model: str, quirks: frozenset[str] = frozenset(), seals: str = "") -> Target:
     """The target for a provider's model name."""
-    return Target(model, facts(model), quirks)
+    return Target(model, facts(model), quirks, seals)
 
 
 class StreamParser(Interface):

@@ -9,6 +9,11 @@ Kind = Literal["image", "audio", "video", "document"]
 _AUDIO: Final = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 
+def file_name(mime: str | None) -> str:
+    """What a document is called where it must be called something."""
+    return "document." + {"application/pdf": "pdf", "text/plain": "txt", "text/markdown": "md"}.get(mime or "", "bin")
+
+
 def split_data_url(url: str) -> tuple[str, str] | None:
     """(mime, base64 data) of a base64 data URL, or None where it is another kind of URL."""
     if not url.startswith("data:"):

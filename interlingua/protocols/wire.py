@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from interlingua.errors import InvalidRequest
-from interlingua.ir import Json, Node
+from interlingua.ir import AnyPart, Json, Node, Text
 from interlingua.protocols import Lose
 
 encode_json = msgspec.json.Encoder().encode
@@ -73,6 +73,12 @@ def as_count(value: Any) -> int | None:
     if type(value) is float and value.is_integer():
         value = int(value)
     return value if type(value) is int and value >= 0 else None
+
+
+def take_count(d: Json, path: str, key: str) -> int | None:
+    """Pops a whole number that may be missing; `path` is the object's."""
+    value = d.pop(key, None)
+    return value if value is None or type(value) is int else integer(value, f"{path}.{key}")
 
 
 def texts(value: Any, path: str) -> list[str]:
@@ -167,6 +173,17 @@ def is_json_object(raw: str) -> bool:
 def standard_base64(data: str) -> str:
     """Base64 in the standard alphabet; Google's SDK writes the URL-safe one."""
     return data.replace("-", "+").replace("_", "/") if "-" in data or "_" in data else data
+
+
+def plain(part: AnyPart) -> bool:
+    """Whether a part says nothing but its text."""
+    return (
+        type(part) is Text
+        and not part.extras
+        and not part.citations
+        and not part.refusal
+        and part.cache is part.signature is None
+    )
 
 
 def base64_of(words: str) -> str:

@@ -163,9 +163,14 @@ def content_block(where: str, block: Json, row: Kin, told: Claude) -> None:
         raise bad(f"This model doesn't support the status field at {where}.toolResult.")
 
 
+def ran_itself(block: Json) -> bool:
+    """Whether a block tells of a tool that Bedrock ran, which it does within the assistant's turn."""
+    return "type" in (an_object(block.get("toolUse")) or an_object(block.get("toolResult")))
+
+
 def turn(where: str, message: Json, row: Kin) -> None:
     """What may stand together in one message."""
-    kinds = [next(iter(block)) for block in message["content"]]
+    kinds = ["its own" if ran_itself(block) else next(iter(block)) for block in message["content"]]
     others = [kind for kind in kinds if kind not in ("toolUse", "toolResult", "cachePoint")]
     if message["role"] != "user" and any(kind in kinds for kind in _MEDIA):
         raise bad(f"{where}: images, documents and the like can only be in messages of the user role.")
@@ -186,7 +191,8 @@ def tool_pairs(messages: list[Json]) -> None:
         if message["role"] == "system":
             continue
         where = f"messages.{index}.content"
-        results = [block["toolResult"]["toolUseId"] for block in message["content"] if "toolResult" in block]
+        told = [block for block in message["content"] if not ran_itself(block)]
+        results = [block["toolResult"]["toolUseId"] for block in told if "toolResult" in block]
         if len(results) > len(waiting):
             raise bad(f"The number of toolResult blocks at {where} exceeds the number of toolUse blocks of previous turn.")
         missing = [name for name in waiting if name not in results]
@@ -195,7 +201,7 @@ def tool_pairs(messages: list[Json]) -> None:
         kinds = [next(iter(block)) for block in message["content"] if "cachePoint" not in block]
         if results and "toolResult" in kinds[len(results) :]:
             raise bad(f"The model returned the following errors: {where}: `tool_result` blocks must come first in the content")
-        waiting = [block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block]
+        waiting = [block["toolUse"]["toolUseId"] for block in told if "toolUse" in block]
         if len(set(waiting)) < len(waiting):
             raise bad(f"{where}: toolUseIds must be unique.")
     if waiting:

@@ -20,13 +20,13 @@ from interlingua.ir import (
     ToolChoice,
 )
 from interlingua.protocols import Lose, Target, wire
-from interlingua.protocols.anthropic.claude import Claude, claude
 from interlingua.protocols.anthropic.names import NAME
 from interlingua.protocols.anthropic.parts import parse_content, take_cache
-from interlingua.protocols.anthropic.reasoning import format_reasoning
-from interlingua.protocols.anthropic.schema import dialect
 from interlingua.protocols.anthropic.turns import Marks, Turns
+from interlingua.protocols.claude import Claude, claude
+from interlingua.protocols.claude_thinking import tell_claude
 from interlingua.protocols.shared import Reader, written
+from interlingua.protocols.strict_schema import dialect
 from interlingua.protocols.wire import (
     array,
     as_obj,
@@ -243,7 +243,7 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
     if request.tool_choice is not None:
         _format_tool_choice(request.tool_choice, out, knows, own, lose)
     _format_limits(request, target, out, own, lose)
-    thinks = request.reasoning is not None and format_reasoning(request.reasoning, target, out, own, lose)
+    thinks = request.reasoning is not None and _format_reasoning(request.reasoning, target, out, own, lose)
     _format_sampling(request, target, knows, out, own, thinks, lose)
     if request.output is not None:
         _format_output(request.output, out, knows, own, lose)
@@ -296,6 +296,12 @@ def _format_limits(request: Request, target: Target, out: Json, own: bool, lose:
         lose("stop", "changed", "Anthropic refuses a blank stop sequence")
     if request.user is not None:
         out["metadata"] = {"user_id": request.user}
+
+
+def _format_reasoning(reasoning: Reasoning, target: Target, out: Json, own: bool, lose: Lose) -> bool:
+    if reasoning.extras:
+        foreign(reasoning, NAME, "reasoning", lose)
+    return tell_claude(reasoning, note(reasoning, NAME, "~type"), target, out, own, lose)
 
 
 def _format_sampling(request: Request, target: Target, knows: Claude, out: Json, own: bool, thinks: bool, lose: Lose) -> None:

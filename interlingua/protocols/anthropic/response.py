@@ -23,8 +23,8 @@ from interlingua.ir import (
 )
 from interlingua.protocols import Lose
 from interlingua.protocols.anthropic.names import NAME
-from interlingua.protocols.anthropic.parts import call_block, parse_content, text_block, thinking_block
-from interlingua.protocols.wire import array, foreign, integer, keep, keep_in, merge, obj, text
+from interlingua.protocols.anthropic.parts import PLAIN_REFUSAL, call_block, parse_content, text_block, thinking_block
+from interlingua.protocols.wire import array, foreign, keep, keep_in, merge, obj, take_count, text
 
 REASONS: Final[dict[str, Reason]] = {
     "end_turn": "stop",
@@ -95,24 +95,19 @@ def parse_usage(d: Json) -> Usage:
     """Anthropic's input_tokens leave out what was read from the cache or written to it; ours count all."""
     d = dict(d)
     usage = Usage(
-        cache_read=_count(d, "cache_read_input_tokens"),
-        cache_write=_count(d, "cache_creation_input_tokens"),
-        output=_count(d, "output_tokens"),
+        cache_read=take_count(d, "usage", "cache_read_input_tokens"),
+        cache_write=take_count(d, "usage", "cache_creation_input_tokens"),
+        output=take_count(d, "usage", "output_tokens"),
     )
-    if (fresh := _count(d, "input_tokens")) is not None:
+    if (fresh := take_count(d, "usage", "input_tokens")) is not None:
         usage.input = fresh + (usage.cache_read or 0) + (usage.cache_write or 0)
     if (details := d.pop("output_tokens_details", None)) is not None:
         details = dict(obj(details, "usage.output_tokens_details"))
-        usage.reasoning = _count(details, "thinking_tokens")
+        usage.reasoning = take_count(details, "usage", "thinking_tokens")
         keep_in(usage, NAME, "output_tokens_details", details)
     if d:
         keep(usage, NAME, d)
     return usage
-
-
-def _count(d: Json, key: str) -> int | None:
-    value = d.pop(key, None)
-    return value if value is None or type(value) is int else integer(value, f"usage.{key}")
 
 
 # Writing
@@ -125,7 +120,8 @@ def format_response(response: Response, asked: Request, lose: Lose) -> Json:
     content = format_content(choice, response.id, lose)
     out: Json = {"id": response.id, "type": "message", "role": "assistant", "model": response.model, "content": content}
     called = any(isinstance(part, ToolCall) for part in choice.parts)
-    out.update(format_finish(choice.finish, called, lose))
+    refused = [j for j, part in enumerate(choice.parts) if type(part) is Text and part.refusal]
+    out.update(format_finish(choice.finish, called, refused, lose))
     out["usage"] = format_usage(response.usage, lose)
     if choice.logprobs:
         lose("response.choices[0].logprobs", "dropped", "Anthropic tells no probabilities")
@@ -209,24 +205,29 @@ def sealed_block(part: AnyPart, path: str, lose: Lose) -> Json | None:
     return {"type": "redacted_thinking", "data": data}
 
 
-def format_finish(finish: Finish | None, called: bool, lose: Lose) -> Json:
-    """`stop_reason` and what stands with it."""
+def format_finish(finish: Finish | None, called: bool, refused: list[int], lose: Lose) -> Json:
+    """`stop_reason` and what stands with it. `refused`: the parts that are a refusal, which Anthropic tells here."""
+    usual = "tool_use" if called else "refusal" if refused else "end_turn"
+    word = usual if finish is None else _word(finish, usual, lose)
+    if word != "refusal":
+        for j in refused:
+            lose(f"response.choices[0].parts[{j}].refusal", "changed", PLAIN_REFUSAL)
     if finish is None:
-        return {"stop_reason": "tool_use" if called else "end_turn", "stop_sequence": None}
-    out: Json = {"stop_reason": _word(finish, called, lose), "stop_sequence": finish.stop}
+        return {"stop_reason": word, "stop_sequence": None}
+    out: Json = {"stop_reason": word, "stop_sequence": finish.stop}
     if finish.extras:
         foreign(finish, NAME, "response.choices[0].finish", lose)
         merge(out, finish, NAME)
     return out
 
 
-def _word(finish: Finish, called: bool, lose: Lose) -> str:
+def _word(finish: Finish, usual: str, lose: Lose) -> str:
     if finish.origin == NAME and finish.raw is not None:
         return finish.raw
     if finish.reason in ("error", "other"):
         lose("response.choices[0].finish.reason", "changed", f"Anthropic has no word for {finish.raw or finish.reason}")
     if finish.reason == "stop":
-        return "tool_use" if called else "end_turn" if finish.stop is None else "stop_sequence"
+        return usual if usual != "end_turn" or finish.stop is None else "stop_sequence"
     return _WORDS[finish.reason]
 
 

@@ -386,6 +386,7 @@ class Formatter:
         self._waiting: dict[int, list[AnyEvent]] = {}  # events of parts that begin while another is open, in order
         self._others: set[int] = set()  # choices but the first
         self._called = False
+        self._refused: list[int] = []
         self._usage: Usage | None = None
         self._end: Json = {}  # of message_delta, but for usage
 
@@ -434,7 +435,7 @@ class Formatter:
 
     def _finish(self, event: ChoiceEnd, out: list[Out]) -> None:
         self._close_all(out)
-        delta = format_finish(event.finish, self._called, self._lose)
+        delta = format_finish(event.finish, self._called, self._refused, self._lose)
         self._end = {"delta": delta}
         if event.extras:
             foreign(event, NAME, "response.choices[0]", self._lose)
@@ -448,7 +449,7 @@ class Formatter:
         if not self._started:
             self._start(Start(), out)
         self._close_all(out)
-        end = self._end or {"delta": format_finish(None, self._called, self._lose)}
+        end = self._end or {"delta": format_finish(None, self._called, self._refused, self._lose)}
         usage = delta_usage(event.usage or self._usage, self._told, self._lose)
         out.append(_out("message_delta", **{**end, "usage": usage}))
         out.append(_out("message_stop"))
@@ -502,7 +503,7 @@ class Formatter:
         match part:
             case Text():
                 if part.refusal:
-                    self._lose(f"{path}.refusal", "changed", "Anthropic says a refusal in plain words")
+                    self._refused.append(event.index)
                 for citation in part.citations:
                     self._cite(citation, shown, out)
                 words, part.text = part.text, ""

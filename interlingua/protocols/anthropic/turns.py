@@ -11,9 +11,9 @@ from typing import Any, Final, assert_never, cast
 
 from interlingua.ir import AnyPart, Cache, Json, Media, Message, Opaque, Request, Text, Thinking, ToolCall, ToolResult
 from interlingua.protocols import Lose, Target
-from interlingua.protocols.anthropic.claude import claude
 from interlingua.protocols.anthropic.names import NAME
-from interlingua.protocols.anthropic.parts import call_block, text_block, thinking_block
+from interlingua.protocols.anthropic.parts import PLAIN_REFUSAL, call_block, text_block, thinking_block
+from interlingua.protocols.claude import claude
 from interlingua.protocols.wire import foreign, merge, note, standard_base64
 
 _IMAGES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
@@ -203,6 +203,8 @@ class Turns:
 
     def _text(self, part: Text, path: str) -> Json | None:
         if part.text and (self._own or not part.text.isspace()):
+            if part.refusal:
+                self._lose(f"{path}.refusal", "changed", PLAIN_REFUSAL)
             return text_block(part, path, self._lose)
         if part.text or part.cache or part.signature or part.citations or part.extras:
             self._drop(path, "Anthropic refuses blank text")

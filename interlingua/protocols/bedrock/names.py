@@ -7,6 +7,8 @@ from interlingua.ir import Function, Media, Message, Request, Text, Thinking, To
 from interlingua.protocols.wire import note, rename
 
 NAME: Final = "bedrock"
+CARRIED: Final = "~carried"  # note of a part: its signature came in a block before it
+STOP_TOLD: Final = "~stop_told"  # note of a request: its answer is to tell which stop sequence matched
 
 _FIELDS: Final = {
     "max_tokens": "inferenceConfig.maxTokens",
@@ -64,8 +66,11 @@ def _message_path(i: int, part: str | None, rest: str, messages: list[Message]) 
     if part is None:
         return head + rest
     j = int(part)
-    place = j + sum(earlier.cache is not None for earlier in message.parts[:j])  # a mark is a block of its own
     found = message.parts[j] if j < len(message.parts) else None
+    before = message.parts[: j + 1]  # marks, and what carries a signature, are blocks of their own
+    place = j + sum(part.cache is not None for part in before[:j]) + sum(bool(note(part, NAME, CARRIED)) for part in before)
+    if rest == ".signature" and found is not None and note(found, NAME, CARRIED):
+        return f"{head}{content}[{place - 1}].reasoningContent"
     if rest.startswith(".cache"):
         return f"{head}{content}[{place + 1}].cachePoint{rest.removeprefix('.cache')}"
     return f"{head}{content}[{place}]{_part_path(rest, found)}"

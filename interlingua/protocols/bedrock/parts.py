@@ -33,7 +33,7 @@ from interlingua.ir import (
 )
 from interlingua.protocols import Lose
 from interlingua.protocols.bedrock.formats import format_of, mime_of
-from interlingua.protocols.bedrock.names import NAME
+from interlingua.protocols.bedrock.names import CARRIED, NAME
 from interlingua.protocols.bedrock.toolnames import own_name
 from interlingua.protocols.media import Kind
 from interlingua.protocols.wire import (
@@ -74,6 +74,7 @@ def parse_content(value: Any, path: str, backend: bool = False) -> list[AnyPart]
             continue
         if pending is not None:
             part.signature, pending = part.signature or pending, None
+            note_down(part, NAME, CARRIED)
         if backend and isinstance(part, ToolCall):
             part.name = own_name(part.name)
         elif isinstance(part, Media) and "reasoningContent" in d:

@@ -6,15 +6,12 @@ Sources: Bedrock user guide, "Claude extended thinking"; Nova guide, "Using reas
 
 from typing import Any, Final, cast
 
-import msgspec
-
 from interlingua.ir import Effort, Json, Reasoning, Request
 from interlingua.protocols import Lose, Target
-from interlingua.protocols.anthropic import NAME as ANTHROPIC
-from interlingua.protocols.anthropic.reasoning import format_reasoning as tell_claude
 from interlingua.protocols.bedrock.family import Family
 from interlingua.protocols.bedrock.names import NAME
 from interlingua.protocols.bedrock.turns import Turns
+from interlingua.protocols.claude_thinking import tell_claude
 from interlingua.protocols.wire import as_obj, foreign, integer, keep_in, note, note_down, obj
 
 MORE: Final = "additionalModelRequestFields"
@@ -115,14 +112,13 @@ def format_reasoning(
 
 def _tell_claude(reasoning: Reasoning, request: Request, target: Target, turns: Turns, out: Json, lose: Lose) -> bool:
     kind = note(reasoning, NAME, "~type") if note(request, NAME, "~own") else None
-    told = msgspec.structs.replace(reasoning, extras={} if kind is None else {ANTHROPIC: {"~type": kind}})
     forced = next((_FORCED[word] for word in as_obj(as_obj(out.get("toolConfig")).get("toolChoice")) if word in _FORCED), "auto")
     body: Json = {
         "max_tokens": request.max_tokens or target.facts.max_output or _DEFAULT_MAX,
         "messages": [{"role": role, "content": [{"type": word} for word in words]} for role, words in turns.kinds()],
         "tool_choice": {"type": forced},
     }
-    thinks = tell_claude(told, target, body, kind is not None, lose)
+    thinks = tell_claude(reasoning, kind, target, body, kind is not None, lose)
     if "thinking" in body:
         more(out)["thinking"] = body["thinking"]
     if (effort := as_obj(body.get("output_config")).get("effort")) is not None:

@@ -7,14 +7,14 @@ import msgspec
 
 from interlingua.ir import Json, Message, Output, Request, Role
 from interlingua.protocols import Lose, Target, wire
-from interlingua.protocols.anthropic.claude import claude
-from interlingua.protocols.anthropic.schema import dialect
 from interlingua.protocols.bedrock.family import Family, family
-from interlingua.protocols.bedrock.names import NAME
+from interlingua.protocols.bedrock.names import NAME, STOP_TOLD
 from interlingua.protocols.bedrock.parts import give_back, parse_content
 from interlingua.protocols.bedrock.reasoning import EFFORTS, MORE, format_reasoning, format_top_k, parse_effort, parse_more
 from interlingua.protocols.bedrock.tools import format_tool_config, parse_tool_config
 from interlingua.protocols.bedrock.turns import Marks, Turns
+from interlingua.protocols.claude import claude
+from interlingua.protocols.strict_schema import dialect
 from interlingua.protocols.wire import (
     array,
     as_obj,
@@ -35,7 +35,8 @@ from interlingua.protocols.wire import (
 _ROLES: Final = ("user", "assistant", "system")
 _ROOTS: Final = ("inferenceConfig", "toolConfig", "outputConfig", MORE)  # objects whose unknown keys are extras
 _IDLE: Final = ("messages", "system", *_ROOTS)  # where empty says nothing, and is given back all the same
-_STOP: Final = "/stop_sequence"  # where Claude's answer tells which stop sequence matched
+_PATHS: Final = "additionalModelResponseFieldPaths"
+_STOP: Final = ["/stop_sequence"]  # where Claude's answer tells which stop sequence matched; every answer of ours can
 
 # Reading
 
@@ -60,7 +61,7 @@ def parse_request(body: Json, model: str | None = None, stream: bool | None = No
         elif (reader := _FIELDS.get(key)) is not None:
             reader(request, value)
         else:
-            rest[key] = value
+            rest[STOP_TOLD if key == _PATHS and value == _STOP else key] = value
     keep(request, NAME, {**rest, "~idle": idle or None})
     request.stream = bool(stream)
     return request
@@ -164,8 +165,8 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
     format_top_k(request, target, kin, own, thinks, out, lose)
     _lose_rest(request, lose)
     marks.trim(as_obj(out.get("toolConfig")).get("tools", []), turns.system, *turns.contents())
-    if kin.thinks == "claude" and request.stop and not own:
-        out["additionalModelResponseFieldPaths"] = [_STOP]
+    if (kin.thinks == "claude" and request.stop and not own) or note(request, NAME, STOP_TOLD):
+        out[_PATHS] = _STOP
     if request.extras:
         foreign(request, NAME, "", lose)
         give_back(out, request, _ROOTS)
@@ -231,7 +232,7 @@ def _format_output(output: Output, target: Target, kin: Family, out: Json, own: 
     for key in ("name", "description"):
         if getattr(output, key) is not None:
             inner[key] = getattr(output, key)
-    if output.strict is not None:
+    if output.strict is False:
         lose("output.strict", "dropped", "Bedrock's output format is always strict")
     said: Json = {"type": "json_schema", "structure": {"jsonSchema": inner}}
     if output.extras:

@@ -25,7 +25,7 @@ from interlingua.ir import (
     Usage,
 )
 from interlingua.protocols import Lose
-from interlingua.protocols.bedrock.names import NAME
+from interlingua.protocols.bedrock.names import NAME, STOP_TOLD
 from interlingua.protocols.bedrock.parts import (
     call_block,
     carrier,
@@ -44,12 +44,12 @@ from interlingua.protocols.wire import (
     as_obj,
     as_text,
     foreign,
-    integer,
     keep,
     keep_in,
     note,
     note_down,
     obj,
+    take_count,
     text,
 )
 
@@ -126,24 +126,19 @@ def take_finish(d: Json) -> Finish | None:
 def parse_usage(d: Json) -> Usage:
     d = dict(d)
     usage = Usage(
-        cache_read=_count(d, "cacheReadInputTokens"),
-        cache_write=_count(d, "cacheWriteInputTokens"),
-        output=_count(d, "outputTokens"),
+        cache_read=take_count(d, "usage", "cacheReadInputTokens"),
+        cache_write=take_count(d, "usage", "cacheWriteInputTokens"),
+        output=take_count(d, "usage", "outputTokens"),
     )
     cached = (usage.cache_read or 0) + (usage.cache_write or 0)
-    if (fresh := _count(d, "inputTokens")) is not None:
+    if (fresh := take_count(d, "usage", "inputTokens")) is not None:
         usage.input = fresh + cached
-    total = _count(d, "totalTokens")
+    total = take_count(d, "usage", "totalTokens")
     if total is not None and total != (usage.input or 0) + (usage.output or 0):
         note_down(usage, NAME, "~total", total)
     if d:
         keep(usage, NAME, d)
     return usage
-
-
-def _count(d: Json, key: str) -> int | None:
-    value = d.pop(key, None)
-    return value if value is None or type(value) is int else integer(value, f"usage.{key}")
 
 
 # Writing
@@ -256,7 +251,7 @@ def format_finish(finish: Finish | None, called: bool, asked: Request, lose: Los
         return {"stopReason": "tool_use" if called else "end_turn"}
     out: Json = {"stopReason": _word(finish, called, lose)}
     if finish.stop is not None or note(finish, NAME, "~stop"):
-        if _STOP in as_array(note(asked, NAME, "additionalModelResponseFieldPaths")):
+        if note(asked, NAME, STOP_TOLD) or _STOP in as_array(note(asked, NAME, "additionalModelResponseFieldPaths")):
             out[MORE] = {"stop_sequence": finish.stop}
         elif finish.stop is not None and finish.origin != NAME:
             lose("response.choices[0].finish.stop", "dropped", "the client did not ask which stop sequence matched")

@@ -4,13 +4,13 @@ from typing import Any, Final, cast
 
 from interlingua.ir import Function, Json, Request, ServerTool, ToolChoice
 from interlingua.protocols import Lose, Target
-from interlingua.protocols.anthropic.claude import claude
-from interlingua.protocols.anthropic.schema import dialect
 from interlingua.protocols.bedrock.family import Family
 from interlingua.protocols.bedrock.names import NAME
 from interlingua.protocols.bedrock.parts import give_back, take_mark
 from interlingua.protocols.bedrock.toolnames import wire_name
 from interlingua.protocols.bedrock.turns import Marks, Turns
+from interlingua.protocols.claude import claude
+from interlingua.protocols.strict_schema import dialect
 from interlingua.protocols.wire import (
     array,
     boolean,

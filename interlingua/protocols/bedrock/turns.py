@@ -11,7 +11,6 @@ from zlib import crc32
 
 from interlingua.ir import AnyPart, Cache, Json, Media, Message, Opaque, Request, Text, Thinking, ToolCall, ToolResult
 from interlingua.protocols import Lose, Target
-from interlingua.protocols.anthropic.claude import claude
 from interlingua.protocols.bedrock.family import Family, Section, family
 from interlingua.protocols.bedrock.formats import format_of
 from interlingua.protocols.bedrock.names import NAME
@@ -24,6 +23,7 @@ from interlingua.protocols.bedrock.parts import (
     words_of_json,
 )
 from interlingua.protocols.bedrock.toolnames import wire_name
+from interlingua.protocols.claude import claude
 from interlingua.protocols.media import type_of
 from interlingua.protocols.wire import base64_of, foreign, note, standard_base64
 

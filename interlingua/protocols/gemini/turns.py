@@ -213,6 +213,8 @@ class Turns:
         self._turns: list[_Turn] = []
         self._target, self._lose = target, lose
         self._own = bool(note(request, NAME, "~own"))
+        origin = target.seals or NAME  # a client of Gemini's says a signature as it came, and does not say from where
+        self._readable = frozenset((origin, NAME) if self._own else (origin,))
         self._ids = "no_ids" not in target.quirks
         self._calls: dict[str, tuple[int, str]] = {}  # id -> the call's number and name
         self._stepped = False  # the model's turn under way has made a call
@@ -370,7 +372,7 @@ class Turns:
     def _seal(self, part: AnyPart, out: Json, path: str) -> None:
         """What every part may bear: a signature, a cache mark, extras."""
         if part.signature is not None:
-            if part.signature.origin == NAME:
+            if part.signature.origin in self._readable:
                 out["thoughtSignature"] = part.signature.data
             else:
                 self._lose(f"{path}.signature", "dropped", f"only {part.signature.origin} can read it")
@@ -381,7 +383,7 @@ class Turns:
         with_extras(out, part, path, self._lose)
 
     def _text(self, part: Text, path: str) -> Json | None:
-        if not part.text and not self._own and (part.signature is None or part.signature.origin != NAME):
+        if not part.text and not self._own and (part.signature is None or part.signature.origin not in self._readable):
             self._lose(path, "dropped", "Gemini takes no empty text")
             return None
         if part.citations:
@@ -391,8 +393,8 @@ class Turns:
         return {"text": part.text}
 
     def _thought(self, part: Thinking, path: str) -> Json | None:
-        origin = part.signature.origin if part.signature is not None else NAME if self._own else None
-        if origin != NAME or part.redacted:
+        mine = part.signature.origin in self._readable if part.signature is not None else self._own
+        if not mine or part.redacted:
             self._lose(path, "dropped", "Gemini takes no thoughts but its own")
             return None
         return {"text": part.text, "thought": True}
@@ -400,7 +402,7 @@ class Turns:
     def _call(self, call: ToolCall, path: str) -> Json:
         self._calls[call.id] = len(self._calls), call.name
         out = format_call(call, path, self._lose, self._ids)
-        foreigner = call.signature is None or call.signature.origin != NAME
+        foreigner = call.signature is None or call.signature.origin not in self._readable
         if foreigner and not self._stepped and self._target.facts.signs_calls:
             out["thoughtSignature"] = DUMMY_SIGNATURE
             self._lose(f"{path}.signature", "added", f"{self._target.model} refuses a call without one")

@@ -29,8 +29,8 @@ from interlingua.protocols.embedding import (
     word,
     written,
 )
-from interlingua.protocols.openai.errors import failure_of
 from interlingua.protocols.openai.names import NAME
+from interlingua.protocols.openai_errors import failure_of
 from interlingua.protocols.wire import (
     array,
     as_count,

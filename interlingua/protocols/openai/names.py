@@ -7,6 +7,7 @@ from interlingua.ir import Request, Text, Thinking, ToolCall, ToolResult
 from interlingua.protocols.wire import note, rename
 
 NAME: Final = "openai"
+CUSTOM: Final = "~custom"  # note of a tool, or of a call: it is a custom tool's
 
 _FIELDS: Final = {
     "output": "response_format",
@@ -26,6 +27,7 @@ _CALL: Final = {
     ".name": ".function.name",
     ".signature": ".extra_content.google.thought_signature",
 }
+_CUSTOM_CALL: Final = {**_CALL, ".arguments": ".custom.input", ".name": ".custom.name"}
 _MESSAGE: Final = re.compile(r"messages\[(\d+)\](?:\.parts\[(\d+)\])?(.*)", re.S)
 _TOOL: Final = re.compile(r"(tools\[\d+\])\.(name|description|schema|strict)(.*)", re.S)
 
@@ -35,7 +37,8 @@ def field_path(path: str, request: Request) -> str:
     if match := _MESSAGE.fullmatch(path):
         return _message_path(int(match[1]), match[2], match[3], request)
     if match := _TOOL.fullmatch(path):
-        return f"{match[1]}.function.{'parameters' if match[2] == 'schema' else match[2]}{match[3]}"
+        kind = "custom" if note(request.tools[int(match[1][6:-1])], NAME, CUSTOM) else "function"
+        return f"{match[1]}.{kind}.{'parameters' if match[2] == 'schema' else match[2]}{match[3]}"
     if path == "max_tokens" and note(request, NAME, "~max_completion_tokens"):
         return "max_completion_tokens"
     return rename(path, _FIELDS)
@@ -48,9 +51,10 @@ def _message_path(i: int, part: str | None, rest: str, request: Request) -> str:
     parts, j = request.messages[i].parts, int(part)
     rest = rest.replace(".cache", ".prompt_cache_breakpoint")
     match parts[j] if j < len(parts) else None:
-        case ToolCall():
+        case ToolCall() as call:
+            names = _CUSTOM_CALL if note(call, NAME, CUSTOM) else _CALL
             calls = sum(isinstance(p, ToolCall) for p in parts[:j])
-            return f"{path}.tool_calls[{calls}]{rename(rest, _CALL)}"
+            return f"{path}.tool_calls[{calls}]{rename(rest, names)}"
         case ToolResult():
             return f"{path}.content{rest.removeprefix('.parts')}"
         case Thinking():

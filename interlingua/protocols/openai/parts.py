@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from interlingua.carry import seal, unseal
 from interlingua.errors import InvalidRequest
-from interlingua.ir import AnyPart, Cache, Json, Media, Opaque, Signature, Text, Thinking, ToolCall
+from interlingua.ir import AnyPart, Cache, Function, Json, Media, Opaque, Request, Signature, Text, Thinking, ToolCall
 from interlingua.protocols import Lose, wire
-from interlingua.protocols.media import audio_format, data_url, split_data_url, type_of
+from interlingua.protocols.media import audio_format, data_url, file_name, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
-from interlingua.protocols.openai.names import NAME
+from interlingua.protocols.openai.names import CUSTOM, NAME
+from interlingua.protocols.openai_common import free_text, in_arguments
 from interlingua.protocols.wire import array, as_obj, as_text, foreign, keep, keep_in, merge, need, note, note_down, obj, text
 
 _TTLS: Final = ("30m", "12h")
@@ -158,14 +159,10 @@ def _format_file(part: Media, path: str, lose: Lose) -> Json | None:
     else:
         lose(path, "dropped", f"Chat Completions takes no {part.kind} of this kind")
         return None
-    name = part.name if mine else part.name or _file_name(part.mime)
+    name = part.name if mine else part.name or file_name(part.mime)
     if name is not None:
         file["filename"] = name
     return {"type": "file", "file": file}
-
-
-def _file_name(mime: str | None) -> str:
-    return "document." + {"application/pdf": "pdf", "text/plain": "txt", "text/markdown": "md"}.get(mime or "", "bin")
 
 
 def _lose_name(part: Media, path: str, lose: Lose) -> None:
@@ -182,6 +179,8 @@ def parse_call(d: Json, path: str, require_id: bool = True) -> AnyPart:
         if type(id_) is str and type(name) is str and type(arguments) is str:
             return ToolCall(id=id_, name=name, arguments=arguments)
     d = dict(d)
+    if d.get("type") == "custom" and require_id:
+        return _custom_call(d, path)
     if d.get("type") == "custom" or "function" not in d:
         if d.get("type") in (None, "function"):
             raise InvalidRequest(f"{path}.function is required", param=f"{path}.function")
@@ -202,6 +201,29 @@ def parse_call(d: Json, path: str, require_id: bool = True) -> AnyPart:
     return call
 
 
+def _custom_call(d: Json, path: str) -> ToolCall:
+    """A call of a custom tool that a client brings back. In an answer it stays as it came: only its own client has such tools."""
+    del d["type"]
+    d.pop("index", None)
+    custom = dict(obj(need(d, "custom", f"{path}.custom"), f"{path}.custom"))
+    call = ToolCall(
+        id=text(need(d, "id", f"{path}.id"), f"{path}.id"),
+        name=text(need(custom, "name", f"{path}.custom.name"), f"{path}.custom.name"),
+        arguments=in_arguments(text(custom.pop("input", None) or "", f"{path}.custom.input")),
+    )
+    call.signature = take_signature(d, call)
+    keep_in(call, NAME, "custom", custom)
+    keep(call, NAME, {**d, CUSTOM: True})
+    return call
+
+
+def custom_names(request: Request) -> frozenset[str]:
+    """The functions that the client knows as custom tools."""
+    return frozenset(
+        tool.name for tool in request.tools if tool.extras and isinstance(tool, Function) and note(tool, NAME, CUSTOM)
+    )
+
+
 def take_signature(d: Json, call: ToolCall) -> Signature | None:
     """Pops the thought signature of a tool call: sealed by us, or Google's own, which is noted as such."""
     value = as_text(as_obj(as_obj(d.get("extra_content")).get("google")).get("thought_signature"))
@@ -215,8 +237,12 @@ def take_signature(d: Json, call: ToolCall) -> Signature | None:
     return Signature("gemini", value)
 
 
-def format_call(call: ToolCall) -> Json:
-    out: Json = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
+def format_call(call: ToolCall, custom: bool = False) -> Json:
+    """`custom`: the client knows its function as a custom tool."""
+    if custom or (call.extras and note(call, NAME, CUSTOM)):
+        out: Json = {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": free_text(call.arguments)}}
+        return merge(out, call, NAME) if call.extras else out
+    out = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
     return merge(out, call, NAME) if call.extras else out
 
 

@@ -27,9 +27,10 @@ from interlingua.ir import (
 )
 from interlingua.protocols import Lose, Target, wire
 from interlingua.protocols.openai import dialect
-from interlingua.protocols.openai.names import NAME
+from interlingua.protocols.openai.names import CUSTOM, NAME
 from interlingua.protocols.openai.parts import (
     cache_mark,
+    custom_names,
     format_call,
     format_part,
     parse_call,
@@ -38,6 +39,7 @@ from interlingua.protocols.openai.parts import (
     restore,
     signature_slot,
 )
+from interlingua.protocols.openai_common import INPUT, effort_of
 from interlingua.protocols.shared import Reader, written
 from interlingua.protocols.wire import (
     array,
@@ -54,6 +56,7 @@ from interlingua.protocols.wire import (
     note_down,
     number,
     obj,
+    plain,
     text,
 )
 
@@ -139,6 +142,9 @@ def _tool_choice(request: Request, value: Any) -> None:
                 need(dict(obj(d.get("function"), "tool_choice.function")), "name", "tool_choice.function.name"), "tool_choice"
             )
             request.tool_choice = ToolChoice(mode="named", names=[name], parallel=parallel)
+        case "custom":
+            name = text(as_obj(d.get("custom")).get("name"), "tool_choice.custom.name")
+            request.tool_choice = ToolChoice(mode="named", names=[name], parallel=parallel)
         case "allowed_tools" if names := _allowed(d):
             mode = wire.choice(d["allowed_tools"].get("mode"), "tool_choice.allowed_tools.mode", ("auto", "required"))
             request.tool_choice = ToolChoice(mode=cast(Any, mode), names=names, parallel=parallel)
@@ -147,10 +153,10 @@ def _tool_choice(request: Request, value: Any) -> None:
 
 
 def _allowed(d: Json) -> list[str] | None:
-    """The names of an allowed_tools choice, or None where it names more than functions."""
+    """The names of an allowed_tools choice, or None where it names more than functions and custom tools."""
     allowed = obj(d.get("allowed_tools"), "tool_choice.allowed_tools")
     tools = array(allowed.get("tools"), "tool_choice.allowed_tools.tools")
-    names = [as_text(as_obj(as_obj(tool).get("function")).get("name")) for tool in tools]
+    names = [as_text(as_obj(as_obj(tool).get("function") or as_obj(tool).get("custom")).get("name")) for tool in tools]
     return [name for name in names if name] if all(names) else None
 
 
@@ -201,6 +207,8 @@ _read_tools: Final = Reader(_parse_tools)
 def _parse_tool(value: Any, path: str) -> Function | ServerTool:
     d = dict(obj(value, path))
     kind = text(need(d, "type", f"{path}.type"), f"{path}.type")
+    if kind == "custom":
+        return _custom(d, path)
     if kind != "function":
         return ServerTool(origin=NAME, kind=kind, config={"type": kind, **d})
     f = dict(obj(need(d, "function", f"{path}.function"), f"{path}.function"))
@@ -223,6 +231,20 @@ def _parse_tool(value: Any, path: str) -> Function | ServerTool:
         keep_in(tool, NAME, "function", f)
     if d:
         keep(tool, NAME, d)
+    return tool
+
+
+def _custom(d: Json, path: str) -> Function:
+    path = f"{path}.custom"
+    custom = dict(obj(need(d, "custom", path), path))
+    tool = Function(name=text(need(custom, "name", f"{path}.name"), f"{path}.name"), schema=INPUT)
+    if (description := custom.pop("description", None)) is not None:
+        tool.description = text(description, f"{path}.description")
+    if as_obj(form := custom.get("format")) == {"type": "text"}:
+        d["~format"] = form  # the default
+        del custom["format"]
+    keep_in(tool, NAME, "custom", custom)
+    keep(tool, NAME, {**d, CUSTOM: True})
     return tool
 
 
@@ -322,7 +344,7 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
         if tools := written(request.tools, (NAME,), partial(_format_tools, request.tools), lose):
             out["tools"] = tools
     if request.tool_choice is not None:
-        _format_tool_choice(request.tool_choice, out, lose)
+        _format_tool_choice(request.tool_choice, request, out, lose)
     if request.output is not None:
         out["response_format"] = _format_output(request.output, lose)
     if request.reasoning is not None:
@@ -377,14 +399,19 @@ def _format_tool(tool: Function | ServerTool, path: str, lose: Lose) -> Json | N
             return tool.config
         lose(path, "dropped", f"{tool.kind} runs only on {tool.origin}")
         return None
-    function: Json = {"name": tool.name}
+    kind = "custom" if tool.extras and note(tool, NAME, CUSTOM) else "function"
+    said: Json = {"name": tool.name}
     if tool.description is not None:
-        function["description"] = tool.description
-    if tool.schema is not None:
-        function["parameters"] = tool.schema
-    if tool.strict is not None:
-        function["strict"] = tool.strict
-    out: Json = {"type": "function", "function": function}
+        said["description"] = tool.description
+    if kind == "custom":
+        if (form := note(tool, NAME, "~format")) is not None:
+            said["format"] = form
+    else:
+        if tool.schema is not None:
+            said["parameters"] = tool.schema
+        if tool.strict is not None:
+            said["strict"] = tool.strict
+    out: Json = {"type": kind, kind: said}
     if tool.cache is not None:
         lose(f"{path}.cache", "dropped", "a tool of OpenAI's has no cache mark")
     if tool.extras:
@@ -393,18 +420,19 @@ def _format_tool(tool: Function | ServerTool, path: str, lose: Lose) -> Json | N
     return out
 
 
-def _format_tool_choice(choice: ToolChoice, out: Json, lose: Lose) -> None:
+def _format_tool_choice(choice: ToolChoice, request: Request, out: Json, lose: Lose) -> None:
     if not out.get("tools"):
         if choice.mode is not None and choice.mode != "none":
             lose("tool_choice", "dropped", "there are no tools to choose from")
         if choice.parallel is not None:
             lose("tool_choice.parallel", "dropped", "there are no tools to call")
         return
+    custom = custom_names(request) if choice.names else frozenset[str]()
+    tools = [{"type": kind, kind: {"name": n}} for n in choice.names for kind in ("custom" if n in custom else "function",)]
     match choice.mode:
-        case "named" if choice.names:
-            out["tool_choice"] = {"type": "function", "function": {"name": choice.names[0]}}
-        case "auto" | "required" if choice.names:
-            tools = [{"type": "function", "function": {"name": name}} for name in choice.names]
+        case "named" if tools:
+            out["tool_choice"] = tools[0]
+        case "auto" | "required" if tools:
             out["tool_choice"] = {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": tools}}
         case None:
             pass
@@ -434,8 +462,7 @@ def _format_output(output: Output, lose: Lose) -> Json:
 def _format_reasoning(reasoning: Reasoning, tools: list[Function | ServerTool], target: Target, out: Json, lose: Lose) -> None:
     effort: str | None = "none" if reasoning.enabled is False else reasoning.effort
     if effort is None and reasoning.budget is not None:
-        # never "minimal", which most models refuse
-        effort = next((e for limit, e in ((4096, "low"), (16384, "medium")) if reasoning.budget <= limit), "high")
+        effort = effort_of(reasoning.budget)
     if reasoning.budget is not None:
         lose("reasoning.budget", "changed" if effort else "dropped", "OpenAI takes an effort, not a budget")
     if effort is None:
@@ -462,7 +489,7 @@ def _function_in(tools: list[Function | ServerTool]) -> bool:
 def _format_message(message: Message, i: int, target: Target, out: list[Json], lose: Lose) -> None:
     """Appends what one turn becomes: tool results are messages of their own, before the rest of their turn."""
     parts = message.parts
-    if len(parts) == 1 and not message.extras and message.role != "tool" and _plain(parts[0]):
+    if len(parts) == 1 and not message.extras and message.role != "tool" and plain(parts[0]):
         out.append({"role": message.role, "content": cast(Text, parts[0]).text})
         return
     if note(message, NAME, "~whole"):
@@ -488,16 +515,6 @@ def _format_message(message: Message, i: int, target: Target, out: list[Json], l
     elif message.extras:
         foreign(message, NAME, path, lose)
         merge(out[-1], message, NAME)
-
-
-def _plain(part: AnyPart) -> bool:
-    return (
-        type(part) is Text
-        and not part.extras
-        and not part.citations
-        and not part.refusal
-        and part.cache is part.signature is None
-    )
 
 
 def _content(parts: list[Json], listed: bool) -> str | list[Json]:

@@ -28,6 +28,7 @@ from interlingua.protocols import Lose
 from interlingua.protocols.openai.names import NAME
 from interlingua.protocols.openai.parts import (
     carried_slot,
+    custom_names,
     format_call,
     parse_call,
     parse_carried,
@@ -205,7 +206,7 @@ def format_response(response: Response, asked: Request, lose: Lose) -> Json:
         "object": "chat.completion",
         "created": response.created,
         "model": response.model,
-        "choices": [_format_choice(choice, i, lose) for i, choice in enumerate(response.choices)],
+        "choices": [_format_choice(choice, i, asked, lose) for i, choice in enumerate(response.choices)],
     }
     if response.usage is not None:
         out["usage"] = format_usage(response.usage, lose)
@@ -215,11 +216,11 @@ def format_response(response: Response, asked: Request, lose: Lose) -> Json:
     return out
 
 
-def _format_choice(choice: Choice, i: int, lose: Lose) -> Json:
+def _format_choice(choice: Choice, i: int, asked: Request, lose: Lose) -> Json:
     path = f"response.choices[{i}]"
     message: Json = {"role": "assistant", "content": None, "refusal": None}
     for j, part in enumerate(choice.parts):
-        _say(part, j, f"{path}.parts[{j}]", message, lose)
+        _say(part, j, f"{path}.parts[{j}]", message, asked, lose)
     out: Json = {
         "index": i,
         "message": message,
@@ -232,7 +233,7 @@ def _format_choice(choice: Choice, i: int, lose: Lose) -> Json:
     return out
 
 
-def _say(part: AnyPart, j: int, path: str, message: Json, lose: Lose) -> None:
+def _say(part: AnyPart, j: int, path: str, message: Json, asked: Request, lose: Lose) -> None:
     match part:
         case Text():
             _say_text(part, j, path, message, lose)
@@ -243,7 +244,7 @@ def _say(part: AnyPart, j: int, path: str, message: Json, lose: Lose) -> None:
             if must_carry(part):
                 carry(message, j, part)
         case ToolCall():
-            call = format_call(part)
+            call = format_call(part, part.name in custom_names(asked))
             if part.signature is not None:
                 call["extra_content"] = signature_slot(part.signature, native=is_googles(part))
             message.setdefault("tool_calls", []).append(call)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from interlingua.errors import KINDS, InterlinguaError, UpstreamGarbage
+from interlingua.errors import InterlinguaError, UpstreamGarbage
 from interlingua.framing import Frame, Out
 from interlingua.ir import (
     AnyEvent,
@@ -36,9 +36,8 @@ from interlingua.ir import (
     UsageSoFar,
 )
 from interlingua.protocols import Lose
-from interlingua.protocols.openai.errors import failure_of, format_error
 from interlingua.protocols.openai.names import NAME
-from interlingua.protocols.openai.parts import carried_slot, parse_call, parse_carried, signature_slot
+from interlingua.protocols.openai.parts import carried_slot, custom_names, parse_call, parse_carried, signature_slot
 from interlingua.protocols.openai.response import (
     format_annotation,
     format_finish,
@@ -52,6 +51,8 @@ from interlingua.protocols.openai.response import (
     parse_usage,
     take_logprobs,
 )
+from interlingua.protocols.openai_common import free_text
+from interlingua.protocols.openai_errors import failure_of, format_error
 from interlingua.protocols.wire import (
     as_array,
     as_count,
@@ -180,11 +181,7 @@ class Parser:
             self._done = True
             error = as_obj(chunk["error"])
             status = error.get("status_code") or error.get("code")
-            if type(status) is int and 400 <= status < 600:
-                return [failure_of(status, chunk)]
-            failure = failure_of(500, chunk)
-            failure.status = KINDS[failure.kind]
-            return [failure]
+            return [failure_of(status if type(status) is int and 400 <= status < 600 else None, chunk)]
         if (usage := chunk.get("usage")) is not None:
             self._usage = parse_usage(usage)
         events: list[AnyEvent] = []
@@ -359,6 +356,8 @@ class Formatter:
         self._cited: dict[int, int] = {}  # annotations so far, by choice: the SDK adds up only lists that have an index
         self._parts: dict[tuple[int, int], AnyPart] = {}
         self._thought: dict[tuple[int, int], list[str]] = {}
+        self._custom = custom_names(asked) if asked.tools else frozenset[str]()
+        self._held: dict[tuple[int, int], list[str]] = {}  # arguments of a custom tool's call: its input is read off them whole
 
     def feed(self, events: list[AnyEvent]) -> list[Out]:
         out: list[Out] = []
@@ -438,6 +437,8 @@ class Formatter:
             case Thinking():
                 self._thought[key].append(event.text)
                 delta = {(part.extras.get(NAME) or {}).get("~field", "reasoning_content"): event.text}
+            case ToolCall() if key in self._held:
+                return self._held[key].append(event.text)
             case ToolCall():
                 delta = {"tool_calls": [{"index": self._calls[key], "function": {"arguments": event.text}}]}
             case Media(kind="audio") if NAME in part.extras:
@@ -466,6 +467,8 @@ class Formatter:
                 self._thought[key] = []
                 if event.choice not in self._called:
                     out.append(self._chunk(event.choice, {"content": ""}))
+            case ToolCall() if part.name in self._custom:
+                self._held[key] = []
             case ToolCall():
                 self._start_call(key, {"function": {"name": part.name, "arguments": ""}}, part, out)
             case Opaque(origin="openai") if "custom" in part.data:
@@ -490,6 +493,11 @@ class Formatter:
         out.append(self._chunk(choice, {"tool_calls": [entry]}))
         self._called[choice] = index + 1
 
+    def _tell_custom(self, key: tuple[int, int], call: ToolCall, out: list[Out]) -> None:
+        self._start_call(key, {"type": "custom", "custom": {"name": call.name, "input": ""}}, call, out)
+        words = free_text("".join(self._held.pop(key)))
+        out.append(self._chunk(key[0], {"tool_calls": [{"index": self._calls[key], "custom": {"input": words}}]}))
+
     def _end_part(self, event: PartEnd, out: list[Out]) -> None:
         key = event.choice, event.index
         part = self._parts.pop(key, None)
@@ -500,6 +508,8 @@ class Formatter:
             case Thinking() if must_carry(part):
                 part.text += "".join(self._thought.pop(key, []))
                 carried = part
+            case ToolCall() if key in self._held:
+                self._tell_custom(key, part, out)
             case Text() if part.signature is not None:
                 carried = part.signature
             case Opaque() if key not in self._calls:

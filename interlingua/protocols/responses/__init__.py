@@ -4,7 +4,7 @@ Source: the `openai` SDK's types.responses (response_create_params, response_inp
 response_stream_event and the events it names).
 """
 
-from interlingua.protocols.responses.errors import format_error, parse_error
+from interlingua.protocols.openai_errors import format_error, parse_error
 from interlingua.protocols.responses.formatter import Formatter
 from interlingua.protocols.responses.names import NAME, field_path
 from interlingua.protocols.responses.request import format_request, parse_request, request_headers

@@ -34,11 +34,12 @@ from interlingua.ir import (
     UsageSoFar,
 )
 from interlingua.protocols import Lose
-from interlingua.protocols.responses.errors import error_of
+from interlingua.protocols.openai_errors import error_of
 from interlingua.protocols.responses.items import must_seal, reasoning_item, sealed_item
 from interlingua.protocols.responses.names import NAME, VENDOR, answer_id, item_id
 from interlingua.protocols.responses.parts import Spot, format_annotation, format_logprob
 from interlingua.protocols.responses.response import (
+    SEALED,
     answer_call,
     format_extras,
     format_status,
@@ -330,14 +331,11 @@ class Formatter:
                 self._end_call(part, shown, out)
             case Opaque(origin="responses"):
                 self._whole(dict(part.data), out, "item", self._places.get(as_text(part.data.get("id")) or ""))
-            case Opaque():
-                self._whole(sealed_item(part), out)
-                spot.change(f"a block of {part.origin}'s, sealed in encrypted_content")
-            case Media() | ToolResult():
+            case Opaque() | Media() | ToolResult():
                 if isinstance(part, Media) and shown.words:
                     part.data = "".join(shown.words)
                 self._whole(sealed_item(part), out)
-                spot.change("a response has no such item; sealed in encrypted_content")
+                return spot.change(SEALED)
         if part.extras:
             spot.foreign(part)
 
@@ -359,7 +357,7 @@ class Formatter:
                 self._emit(out, "response.output_text.delta", **where, delta=event.text, logprobs=logprobs)
         if event.citation is not None:
             self._spot.j = shown.place
-            annotation = format_annotation(event.citation, ".citation", self._spot)
+            annotation = format_annotation(event.citation, sum(map(len, shown.words)), ".citation", self._spot)
             if annotation is not None:
                 where |= {"annotation_index": len(shown.annotations), "annotation": annotation}
                 shown.annotations.append(annotation)

@@ -13,7 +13,7 @@ from interlingua.carry import seal, unseal
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Json, Message, Opaque, Role, Signature, Text, Thinking, ToolResult
 from interlingua.protocols import wire
-from interlingua.protocols.responses.names import NAME
+from interlingua.protocols.responses.names import CARRIED, NAME
 from interlingua.protocols.responses.parts import parse_content
 from interlingua.protocols.responses.tools import take_call
 from interlingua.protocols.wire import array, as_obj, keep, need, obj, text
@@ -23,6 +23,7 @@ _PLAIN_ROLES: Final = ("user", "system", "developer")
 _ROLES: Final = ("user", "assistant", "system", "developer")
 _HEAD: Final = ("type", "role", "id", "status")  # of an item, beside what it says
 _ID_LIMIT: Final = 64
+_NOTHING: Final = Text()  # a turn without words
 _THEIRS: Final = frozenset(
     {
         "additional_tools",
@@ -69,11 +70,14 @@ class Turn:
         """The parts; a signature whose part did not come has one of its own."""
         if self._pending is not None:
             self._add(Text())
+        if len(self.parts) == 1 and self.parts[0] == _NOTHING:
+            return []
         return self.parts
 
     def _add(self, part: AnyPart) -> None:
         if self._pending is not None:
             part.signature, self._pending = part.signature or self._pending, None
+            keep(part, NAME, {CARRIED: True})
         self.parts.append(part)
 
     def _message(self, d: Json, path: str) -> None:

@@ -12,6 +12,7 @@ from interlingua.protocols.wire import note, rename
 
 NAME: Final = "responses"
 VENDOR: Final = "openai"
+CARRIED: Final = "~carried"  # note of a part: its signature came in an item before it
 SHARED: Final = frozenset(
     {
         "metadata",
@@ -43,6 +44,7 @@ _CARRIED: Final = {
     ".signature": ".encrypted_content",
     ".citations": ".annotations",
     ".image_url.detail": ".detail",
+    ".name": ".filename",
 }
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -101,6 +103,8 @@ def _message_path(i: int, part: str | None, rest: str, request: Request) -> str:
         head += ".content"
     elif content:
         head += f".content[{place}]"
+    if rest == ".signature" and note(found, NAME, CARRIED):
+        return f"input[{first + item - 1}].encrypted_content"
     if rest.startswith(".item."):
         return f"input[{first + item}]{rest.removeprefix('.item')}"
     return head + rename(rest, _CARRIED) if rest else head
@@ -117,6 +121,8 @@ def offsets(message: Message) -> list[tuple[int, int]]:
     item, place, joins = -1, 0, False
     for part in message.parts:
         content = is_content(part)
+        if part.extras and note(part, NAME, CARRIED):
+            item, joins = item + 1, False
         if content and joins and note(part, NAME, "~item") is None:
             place += 1
         else:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Cache, Citation, Json, Media, Opaque, Text, TokenLogprob
 from interlingua.protocols import Lose, wire
-from interlingua.protocols.media import data_url, split_data_url, type_of
+from interlingua.protocols.media import data_url, file_name, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
 from interlingua.protocols.responses.names import NAME, VENDOR
 from interlingua.protocols.wire import array, as_array, as_count, as_obj, foreign, keep, merge, need, note, obj, text
@@ -45,17 +45,6 @@ class Spot:
         """Reports another protocol's extras. Call only where node.extras is not empty."""
         if len(node.extras) > 1 or NAME not in node.extras:
             foreign(node, NAME, self.path(), self.report)
-
-
-def plain(part: AnyPart) -> bool:
-    """Whether a part says nothing but its text."""
-    return (
-        type(part) is Text
-        and not part.extras
-        and not part.citations
-        and not part.refusal
-        and part.cache is part.signature is None
-    )
 
 
 # Reading
@@ -236,7 +225,7 @@ def _format_text(part: Text, usual: str, spot: Spot) -> Json:
     out: Json = {"type": kind, "text": part.text}
     if kind == "output_text":
         if part.citations or not note(part, NAME, "~bare"):
-            out["annotations"] = format_annotations(part.citations, spot)
+            out["annotations"] = format_annotations(part, spot)
         if (logprobs := note(part, NAME, "~logprobs")) is not None:
             out["logprobs"] = logprobs
     elif part.citations:
@@ -244,15 +233,17 @@ def _format_text(part: Text, usual: str, spot: Spot) -> Json:
     return out
 
 
-def format_annotations(citations: list[Citation], spot: Spot) -> list[Json]:
+def format_annotations(part: Text, spot: Spot) -> list[Json]:
+    length = len(part.text)
     return [
         said
-        for n, citation in enumerate(citations)
-        if (said := format_annotation(citation, f".citations[{n}]", spot)) is not None
+        for n, citation in enumerate(part.citations)
+        if (said := format_annotation(citation, length, f".citations[{n}]", spot)) is not None
     ]
 
 
-def format_annotation(citation: Citation, field: str, spot: Spot) -> Json | None:
+def format_annotation(citation: Citation, length: int, field: str, spot: Spot) -> Json | None:
+    """`length`: of the text that it is about, all of it where nothing else was told."""
     mine = citation.extras.get(NAME)
     if citation.url is None:
         if mine is None:
@@ -265,7 +256,7 @@ def format_annotation(citation: Citation, field: str, spot: Spot) -> Json | None
     out: Json = {
         "type": "url_citation",
         "start_index": citation.start or 0,
-        "end_index": citation.end or 0,
+        "end_index": length if citation.end is None else citation.end,
         "url": citation.url,
         "title": citation.title or "",
     }
@@ -328,15 +319,14 @@ def _format_file(part: Media, mine: bool, spot: Spot) -> Json | None:
     else:
         spot.drop(f"the Responses API takes no {part.kind} of this kind")
         return None
-    name = part.name if mine or "file_data" not in out else part.name or _file_name(part)
+    name = part.name if mine or "file_data" not in out else part.name or _named(part)
     if name is not None:
         out["filename"] = name
     return out
 
 
-def _file_name(part: Media) -> str:
-    mime = part.mime or ("text/plain" if part.text is not None else "")
-    return "document." + {"application/pdf": "pdf", "text/plain": "txt", "text/markdown": "md"}.get(mime, "bin")
+def _named(part: Media) -> str:
+    return file_name(part.mime or ("text/plain" if part.text is not None else None))
 
 
 # Tokens

@@ -14,6 +14,7 @@ from typing import Any, Final, get_args
 from interlingua.ir import Effort, Json, Message, Output, Reasoning, Request, Text, ToolChoice
 from interlingua.losses import How
 from interlingua.protocols import Lose, Target, wire
+from interlingua.protocols.openai_common import effort_of
 from interlingua.protocols.responses.items import parse_input
 from interlingua.protocols.responses.names import NAME, SHARED, VENDOR
 from interlingua.protocols.responses.tools import format_tool_choice, format_tools, parse_tool_choice, parse_tools
@@ -209,7 +210,7 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
         out["input"] = items.out
     _format_limits(request, target, said is not None, out, lose)
     if request.tools:
-        if tools := written(request.tools, (NAME,), partial(format_tools, request.tools), lose):
+        if tools := written(request.tools, (NAME, said is not None), partial(format_tools, request), lose):
             out["tools"] = tools
     elif "~tools" in mine:
         out["tools"] = []
@@ -285,9 +286,7 @@ def _format_output(output: Output, lose: Lose) -> Json:
 def _format_reasoning(reasoning: Reasoning, target: Target, out: Json, lose: Lose) -> None:
     effort: str | None = "none" if reasoning.enabled is False else reasoning.effort
     if effort is None and reasoning.budget is not None:
-        effort = next(
-            (e for limit, e in ((1024, "minimal"), (4096, "low"), (16384, "medium")) if reasoning.budget <= limit), "high"
-        )
+        effort = effort_of(reasoning.budget)
     if reasoning.extras:
         foreign(reasoning, NAME, "reasoning", lose)
     said: Json = {}
@@ -300,7 +299,7 @@ def _format_reasoning(reasoning: Reasoning, target: Target, out: Json, lose: Los
         said["effort"] = effort
         if reasoning.enabled is False and reasoning.effort is not None:
             lose("reasoning.effort", "dropped", "reasoning is off")
-    if reasoning.enabled:
+    elif reasoning.enabled:
         lose("reasoning.enabled", "dropped", "the model decides by itself")
     summarised = False
     for field in ("summary", "generate_summary"):

@@ -26,7 +26,7 @@ from interlingua.ir import (
 )
 from interlingua.losses import How
 from interlingua.protocols import Lose
-from interlingua.protocols.responses.errors import failure_in
+from interlingua.protocols.openai_errors import failure_of
 from interlingua.protocols.responses.items import Turn, must_seal, reasoning_item, sealed_item
 from interlingua.protocols.responses.names import NAME, VENDOR, answer_id, item_id
 from interlingua.protocols.responses.parts import Spot, format_annotations, format_logprob, parse_logprobs
@@ -82,6 +82,7 @@ _ECHO: Final = frozenset(
         "user",
     }
 )
+SEALED: Final = "a response has no such item: sealed in encrypted_content"
 _NOT_TOLD_AGAIN: Final = frozenset({"object", "error", "incomplete_details"})
 
 # Reading
@@ -122,7 +123,7 @@ def take_failure(body: Json) -> Json | None:
         return None
     if (said := as_obj(error)).get("type") == MODEL_ERROR:
         return said
-    raise ProviderFailure(failure_in(body))
+    raise ProviderFailure(failure_of(None, {"error": as_obj(body.get("error"))}))
 
 
 def take_head(body: Json) -> tuple[str, str, int]:
@@ -252,7 +253,7 @@ def echo(asked: Request) -> Json:
         "temperature": asked.temperature,
         "text": {"format": {"type": "text"}, **words.get("text", {})},
         "tool_choice": mine.get("tool_choice") or ("auto" if choice is None else spelled_choice(choice, asked)),
-        "tools": format_tools(asked.tools, unreported) if asked.tools else [],
+        "tools": format_tools(asked, unreported) if asked.tools else [],
         "top_logprobs": asked.top_logprobs or 0,
         "top_p": asked.top_p,
         "truncation": mine.get("truncation") or "disabled",
@@ -335,8 +336,9 @@ class Output:
                 self._text(part, joins)
                 joins = True
             else:
-                self._item(part)
                 joins = False
+                if not self._item(part):
+                    continue
             if part.extras:
                 spot.foreign(part)
         if self._logprobs:
@@ -368,14 +370,15 @@ class Output:
             if said is None:
                 said = [format_logprob(token) for token in self._logprobs]
                 self._logprobs = []
-            annotations = format_annotations(part.citations, self._spot) if part.citations else []
+            annotations = format_annotations(part, self._spot) if part.citations else []
             out = {"type": "output_text", "annotations": annotations, "logprobs": said, "text": part.text}
         for key, value in (part.extras.get(NAME) or {}).items():
             if key[:1] != "~" and not key.startswith("item."):
                 out[key] = value
         return out
 
-    def _item(self, part: AnyPart) -> None:
+    def _item(self, part: AnyPart) -> bool:
+        """Whether it is told in this protocol's words, not sealed."""
         spot = self._spot
         match part:
             case Thinking() if not must_seal(part):
@@ -388,16 +391,14 @@ class Output:
                 self._call(part)
             case Opaque(origin="responses"):
                 self._items.append(dict(part.data))
-            case Opaque():
+            case Opaque() | Media() | ToolResult() | Text():
                 self._items.append({"id": self._own_id("rs"), **sealed_item(part)})
-                spot.change(f"a block of {part.origin}'s, sealed in encrypted_content")
-            case Media() | ToolResult():
-                self._items.append({"id": self._own_id("rs"), **sealed_item(part)})
-                spot.change("a response has no such item; sealed in encrypted_content")
-            case Text():
-                self._items.append({"id": self._own_id("rs"), **sealed_item(part)})
+                if not isinstance(part, Text):
+                    spot.change(SEALED)
+                return False
             case _:
                 assert_never(part)
+        return True
 
     def _call(self, call: ToolCall) -> None:
         if self._known is None:

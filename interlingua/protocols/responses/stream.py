@@ -32,7 +32,7 @@ from interlingua.ir import (
     Thinking,
     ToolCall,
 )
-from interlingua.protocols.responses.errors import failure_of
+from interlingua.protocols.openai_errors import failure_of
 from interlingua.protocols.responses.items import BREAK, Turn, parse_reasoning
 from interlingua.protocols.responses.names import NAME
 from interlingua.protocols.responses.parts import parse_annotation, parse_logprobs

@@ -8,18 +8,15 @@ calls of them come back as the client knows them. All other kinds are ServerTool
 
 from typing import Any, Final, NamedTuple, cast
 
-import msgspec
-
 from interlingua.ir import Function, Json, Request, ServerTool, ToolCall, ToolChoice
 from interlingua.protocols import Lose, wire
+from interlingua.protocols.openai_common import INPUT, free_text, in_arguments
 from interlingua.protocols.responses.names import NAME
 from interlingua.protocols.wire import (
     array,
     as_array,
     as_obj,
     boolean,
-    decode_json,
-    encode_json,
     foreign,
     keep,
     need,
@@ -28,12 +25,6 @@ from interlingua.protocols.wire import (
     text,
 )
 
-_INPUT: Final[Json] = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-    "additionalProperties": False,
-}
 _BETWEEN: Final = "__"
 
 
@@ -97,7 +88,9 @@ def _parse_tool(d: Json, i: int, inside: str | None) -> Function | ServerTool:
         _refuse(name, description, schema, strict, f"{inside}.tools[{i}]" if inside else f"tools[{i}]")
     if kind == "custom":
         return _custom(name, description, d)
-    tool = Function(name=name, description=description, schema=schema, strict=strict)
+    tool = Function(name=name, description=description, schema=schema, strict=strict or None)
+    if strict is False:
+        d["~loose"] = True  # what every other protocol takes a tool for that says nothing
     if bare:
         d["~bare"] = bare
     if d:
@@ -125,7 +118,7 @@ def _refuse(name: Any, description: Any, schema: Any, strict: Any, path: str) ->
 
 
 def _custom(name: str, description: str | None, d: Json) -> Function:
-    tool = Function(name=name, description=description, schema=_INPUT, extras={NAME: {"~custom": True}})
+    tool = Function(name=name, description=description, schema=INPUT, extras={NAME: {"~custom": True}})
     if as_obj(form := d.pop("format", None)) == {"type": "text"}:
         d["~format"] = form  # the default
     elif form is not None:
@@ -167,10 +160,11 @@ def _allowed(d: Json) -> list[str] | None:
 # Writing
 
 
-def format_tools(tools: list[Function | ServerTool], lose: Lose) -> list[Json]:
+def format_tools(request: Request, lose: Lose) -> list[Json]:
     out: list[Json] = []
+    loose = None if note(request, NAME, "~input") is not None else False  # unsaid, the Responses API takes a tool as strict
     space: Any = None
-    for i, tool in enumerate(tools):
+    for i, tool in enumerate(request.tools):
         if isinstance(tool, ServerTool):
             space = None
             if tool.origin == NAME:
@@ -178,7 +172,7 @@ def format_tools(tools: list[Function | ServerTool], lose: Lose) -> list[Json]:
             else:
                 lose(f"tools[{i}]", "dropped", f"{tool.kind} runs only on {tool.origin}")
             continue
-        said = _format_tool(tool, i, lose)
+        said = _format_tool(tool, i, loose, lose)
         if tool.extras and (head := note(tool, NAME, "~namespace")) is not None:
             if head != space:
                 out.append({**head, "tools": []})
@@ -190,7 +184,7 @@ def format_tools(tools: list[Function | ServerTool], lose: Lose) -> list[Json]:
     return out
 
 
-def _format_tool(tool: Function, i: int, lose: Lose) -> Json:
+def _format_tool(tool: Function, i: int, loose: bool | None, lose: Lose) -> Json:
     mine = tool.extras.get(NAME, {}) if tool.extras else {}
     out: Json = {"type": "custom" if "~custom" in mine else "function", "name": mine.get("~name") or tool.name}
     if tool.description is not None:
@@ -203,7 +197,7 @@ def _format_tool(tool: Function, i: int, lose: Lose) -> Json:
         if tool.schema is not None or "parameters" not in bare:
             out["parameters"] = tool.schema
         if tool.strict is not None or "strict" not in bare:
-            out["strict"] = tool.strict
+            out["strict"] = tool.strict or (False if "~loose" in mine else loose)
     if tool.cache is not None:
         lose(f"tools[{i}].cache", "dropped", "a tool of OpenAI's has no cache mark")
     if tool.extras:
@@ -256,20 +250,6 @@ def call_spelling(call: ToolCall, known: dict[str, Spelling]) -> Spelling | None
     if call.extras and (mine := note(call, NAME, "~call")) is not None:
         return Spelling(*mine)
     return known.get(call.name) if known else None
-
-
-def free_text(arguments: str) -> str:
-    """The input of a custom tool in a call's arguments; whatever else they are is the input itself."""
-    try:
-        value = as_obj(decode_json(arguments)).get("input")
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-        return arguments
-    return value if type(value) is str else arguments
-
-
-def in_arguments(words: str) -> str:
-    """A custom tool's input as a call's arguments."""
-    return '{"input":' + encode_json(words).decode() + "}"
 
 
 def take_call(d: Json, path: str) -> ToolCall:

@@ -7,9 +7,9 @@ from interlingua.ir import AnyPart, Json, Media, Message, Opaque, Request, Text,
 from interlingua.protocols import Lose, Target
 from interlingua.protocols.responses.items import reasoning_item, short_id
 from interlingua.protocols.responses.names import NAME, is_content
-from interlingua.protocols.responses.parts import Spot, cache_mark, format_part, plain
+from interlingua.protocols.responses.parts import Spot, cache_mark, format_part
 from interlingua.protocols.responses.tools import Spelling, call_item, call_spelling, spellings
-from interlingua.protocols.wire import merge, note
+from interlingua.protocols.wire import merge, note, plain
 
 
 class Items:
@@ -181,7 +181,10 @@ class Items:
             self.out.append({**(head or {"role": "assistant"}), "content": said["text"]})
         else:
             content = [content for _, content in run]
-            self.out.append({**({"type": "message", "role": "assistant"} if head is None else head), "content": content})
+            if head is None:  # a message told by its parts has an id and a status
+                named = _made_id("msg", said.get("text") or said.get("refusal") or "")
+                head = {"type": "message", "id": named, "status": "completed", "role": "assistant"}
+            self.out.append({**head, "content": content})
         for key, value in mine.items():
             if key.startswith("item."):
                 self.out[-1][key.removeprefix("item.")] = value
@@ -211,8 +214,7 @@ class Items:
             return None
         out = reasoning_item(part)
         if "id" not in out and "~item" not in part.extras.get(NAME, {}):
-            seed = part.text if signature is None else signature.data
-            out = {"type": "reasoning", "id": f"rs_{crc32(seed.encode('utf-8', 'replace')):08x}", **out}
+            out = {"type": "reasoning", "id": _made_id("rs", part.text if signature is None else signature.data), **out}
         if signature is not None and signature.origin != NAME:
             spot.drop(f"only {signature.origin} can read it", ".signature")
         if part.redacted:
@@ -237,3 +239,8 @@ class Items:
             out |= note(call, NAME, "~item") or {}
             merge(out, call, NAME)
         return out
+
+
+def _made_id(kind: str, seed: str) -> str:
+    """The id of an item whose source had none: always the same for the same words, as prompt caches match bytes."""
+    return f"{kind}_{crc32(seed.encode('utf-8', 'replace')):08x}"
