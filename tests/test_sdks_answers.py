@@ -20,31 +20,31 @@ async def said(client: Speaker, backend: str, stream: bool, words: str, **fields
 async def test_a_stop_sequence(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "one END two", stops=["END"])
     assert told.text == "You said: one "
-    if client.name == backend == "anthropic":  # which alone tells that it was a stop sequence
+    if client.speaks == backend == "anthropic":  # which alone tells that it was a stop sequence
         assert (told.finish, told.raw.stop_sequence) == ("stop_sequence", "END")
     else:
-        assert told.finish == STOP[client.name]
+        assert told.finish == STOP[client.speaks]
 
 
 async def test_the_token_limit(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "[[length]]", limit=100)
-    assert (told.text, told.finish) == ("This answer is longer than", LENGTH[client.name])
+    assert (told.text, told.finish) == ("This answer is longer than", LENGTH[client.speaks])
     limit = house.sent.get("generationConfig", {}).get("maxOutputTokens") or house.sent.get("max_tokens")
     assert (limit or house.sent["max_completion_tokens"]) == 100
 
 
 async def test_a_content_filter(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "[[filter]]")
-    assert (told.text, told.finish) == ("I was about to ", FILTER[client.name])
+    assert (told.text, told.finish) == ("I was about to ", FILTER[client.speaks])
 
 
 async def test_a_refusal(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "[[refusal]]")
-    if client.name == backend == "openai":
+    if client.speaks == backend == "openai":
         assert (told.text, told.native.refusal, told.finish) == ("", "I cannot help with that.", "stop")
     else:
         assert told.text == "I cannot help with that."
-    assert told.finish == (FILTER if backend == "anthropic" else STOP)[client.name]
+    assert told.finish == (FILTER if backend == "anthropic" else STOP)[client.speaks]
 
 
 async def test_a_blocked_prompt(house: House, client: Speaker, backend: str, stream: bool) -> None:
@@ -52,8 +52,8 @@ async def test_a_blocked_prompt(house: House, client: Speaker, backend: str, str
     house.refusals = True
     if backend == "gemini":
         told = await said(client, backend, stream, "[[blocked]]")
-        assert (told.text, told.finish) == ("", None if client.name == "gemini" else FILTER[client.name])
-        if client.name == "gemini":
+        assert (told.text, told.finish) == ("", None if client.speaks == "gemini" else FILTER[client.speaks])
+        if client.speaks == "gemini":
             assert told.raw.prompt_feedback.block_reason == types.BlockedReason.SAFETY
         return
     with pytest.raises((openai.BadRequestError, anthropic.BadRequestError, errors.ClientError)) as caught:
@@ -63,7 +63,7 @@ async def test_a_blocked_prompt(house: House, client: Speaker, backend: str, str
 
 async def test_an_empty_answer(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "[[empty]]")
-    assert (told.text, told.calls, told.thinking, told.finish) == ("", [], "", STOP[client.name])
+    assert (told.text, told.calls, told.thinking, told.finish) == ("", [], "", STOP[client.speaks])
 
 
 UNICODE = (
@@ -87,7 +87,7 @@ async def test_a_long_stream(house: House, client: Speaker, backend: str) -> Non
 
 async def test_usage(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "[[usage]]")
-    written = 20 if "gemini" not in (client.name, backend) else None  # Google tells nothing of what it writes to a cache
+    written = 20 if "gemini" not in (client.speaks, backend) else None  # Google tells nothing of what it writes to a cache
     assert told.tokens == Tokens(100, 21, 40, written, 16)
 
 
@@ -95,7 +95,7 @@ async def test_usage(house: House, client: Speaker, backend: str, stream: bool) 
 @pytest.mark.parametrize("backend", ["openai", "gemini"], indirect=True)
 async def test_audio_tokens(house: House, client: Speaker, backend: str, stream: bool) -> None:
     raw = (await said(client, backend, stream, "[[usage:audio]]")).raw
-    if client.name == "openai":
+    if client.speaks == "openai":
         assert raw.usage.prompt_tokens_details.audio_tokens == 10
     else:
         rows = raw.usage_metadata.prompt_tokens_details
@@ -131,8 +131,8 @@ async def test_anthropic_is_told_the_input_at_the_end_at_the_latest(house: House
 @pytest.mark.parametrize("client", ["openai", "gemini"], indirect=True)
 @pytest.mark.parametrize("backend", ["openai", "gemini"], indirect=True)
 async def test_logprobs(house: House, client: Speaker, backend: str, stream: bool) -> None:
-    own = {"logprobs": True, "top_logprobs": 2} if client.name == "openai" else {"response_logprobs": True, "logprobs": 2}
-    if client.name == "gemini" and stream:
+    own = {"logprobs": True, "top_logprobs": 2} if client.speaks == "openai" else {"response_logprobs": True, "logprobs": 2}
+    if client.speaks == "gemini" and stream:
         rows = [
             row async for row in await client.client.models.generate_content_stream(**client.fields(asked(client, backend, own)))
         ]
@@ -140,7 +140,7 @@ async def test_logprobs(house: House, client: Speaker, backend: str, stream: boo
         assert "".join(token.token for token in found) == "You said: hi"
         return
     raw = (await client.ask(asked(client, backend, own), stream)).raw
-    if client.name == "openai":
+    if client.speaks == "openai":
         tokens = raw.choices[0].logprobs.content
         assert "".join(token.token for token in tokens) == "You said: hi"
         assert [len(token.top_logprobs) for token in tokens] == [2, 2, 2]
@@ -157,13 +157,13 @@ def asked(client: Speaker, backend: str, own: Json) -> Ask:
 
 @pytest.mark.parametrize("client", ["openai", "gemini"], indirect=True)
 async def test_two_choices(house: House, client: Speaker, backend: str, stream: bool) -> None:
-    own = {"n": 2} if client.name == "openai" else {"candidate_count": 2}
+    own = {"n": 2} if client.speaks == "openai" else {"candidate_count": 2}
     told = await client.ask(asked(client, backend, own), stream)
     assert told.text.startswith("You said: hi")
     if backend == "anthropic":
-        path = "n" if client.name == "openai" else "generationConfig.candidateCount"
+        path = "n" if client.speaks == "openai" else "generationConfig.candidateCount"
         assert told.losses[path] == "dropped"
-    elif client.name == "openai":
+    elif client.speaks == "openai":
         assert [choice.index for choice in told.raw.choices] == [0, 1]
         assert all(choice.message.content.startswith("You ") for choice in told.raw.choices)
     elif not stream:
@@ -230,7 +230,7 @@ CHOICE = {"openai": "tool_choice", "anthropic": "tool_choice.type", "gemini": "t
 
 @pytest.mark.parametrize("model", ["openai/gpt-5.5", "openai/gpt-6-sol"])
 async def test_effort_beside_tools(house: House, client: Speaker, model: str) -> None:
-    own, path = THINKING[client.name]
+    own, path = THINKING[client.speaks]
     told = await client.ask(Ask(model=model, turns=[client.user("hi")], tools={"weather": CITY}, own=own), stream=False)
     assert told.text == "You said: hi I have 1 tool."
     assert told.losses[path] == "dropped"
@@ -239,14 +239,14 @@ async def test_effort_beside_tools(house: House, client: Speaker, model: str) ->
 @pytest.mark.parametrize("model", ["openai/o3", "openai/gpt-5.5"])
 async def test_stop_sequences_of_a_reasoning_model(house: House, client: Speaker, model: str) -> None:
     told = await client.ask(Ask(model=model, turns=[client.user("one END two")], stops=["END"]), stream=False)
-    assert (told.text, told.losses[STOPS[client.name]]) == ("You said: one END two", "dropped")
+    assert (told.text, told.losses[STOPS[client.speaks]]) == ("You said: one END two", "dropped")
 
 
 @pytest.mark.parametrize("model", ["anthropic/claude-opus-5-5", "anthropic/claude-sonnet-5-5"])
 async def test_a_forced_tool_of_a_model_that_cannot_be_forced(house: House, client: Speaker, model: str) -> None:
     ask = Ask(model=model, turns=[client.user("hi")], tools={"weather": CITY}, force="any")
     told = await client.ask(ask, stream=False)
-    assert (told.text, told.losses[CHOICE[client.name]]) == ("You said: hi I have 1 tool.", "changed")
+    assert (told.text, told.losses[CHOICE[client.speaks]]) == ("You said: hi I have 1 tool.", "changed")
 
 
 TEMPERATURE: dict[str, tuple[Json, str]] = {
@@ -258,7 +258,7 @@ TEMPERATURE: dict[str, tuple[Json, str]] = {
 
 @pytest.mark.parametrize("model", ["anthropic/claude-opus-5-5", "openai/o3", "openai/gpt-5.5"])
 async def test_temperature_of_a_model_that_has_none(house: House, client: Speaker, model: str) -> None:
-    own, path = TEMPERATURE[client.name]
+    own, path = TEMPERATURE[client.speaks]
     told = await client.ask(Ask(model=model, turns=[client.user("hi")], own=own), stream=False)
     assert (told.text, told.losses[path]) == ("You said: hi", "dropped")
     assert "temperature" not in house.sent and "top_p" not in house.sent
@@ -269,7 +269,7 @@ async def test_temperature_above_one_is_more_than_claude_takes(house: House, cli
     own = {"temperature": 1.5}
     told = await client.ask(Ask(model=PLAIN["anthropic"], turns=[client.user("hi")], own=own), stream=False)
     assert told.text == "You said: hi" and house.sent["temperature"] == 1
-    assert told.losses[TEMPERATURE[client.name][1]] == "changed"
+    assert told.losses[TEMPERATURE[client.speaks][1]] == "changed"
 
 
 FORMS = {"openai": "response_format", "anthropic": "output_config.format"}
@@ -284,7 +284,7 @@ async def test_a_form_beside_tools(house: House, client: Speaker, model: str) ->
     if model == "gemini/gemini-3-pro":
         assert json.loads(told.text) == {"a": "mock a"}
     else:
-        assert (told.text, told.losses[FORMS[client.name]]) == ("You said: hi I have 1 tool.", "dropped")
+        assert (told.text, told.losses[FORMS[client.speaks]]) == ("You said: hi I have 1 tool.", "dropped")
 
 
 @pytest.mark.parametrize("client", ["openai", "anthropic"], indirect=True)
@@ -292,11 +292,11 @@ async def test_losses_where_the_sdks_show_heads(house: House, client: OpenAI | A
     fields = client.fields(
         Ask(model="gemini/gemini-2.5-flash", turns=[client.user("hi")], parallel=False, tools={"weather": CITY})
     )
-    if client.name == "openai":
+    if client.speaks == "openai":
         raw = await client.client.chat.completions.with_raw_response.create(**fields)
     else:
         raw = await client.client.messages.with_raw_response.create(**fields)
-    path = {"openai": "parallel_tool_calls", "anthropic": "tool_choice.disable_parallel_tool_use"}[client.name]
+    path = {"openai": "parallel_tool_calls", "anthropic": "tool_choice.disable_parallel_tool_use"}[client.speaks]
     assert raw.headers["x-interlingua-losses"] == f"{path};dropped"
 
 

@@ -42,9 +42,9 @@ ANTHROPIC: dict[int, str] = {
 
 
 def class_of(client: Speaker, status: int) -> str:
-    if client.name == "gemini":
+    if client.speaks == "gemini":
         return "ClientError" if status < 500 else "ServerError"
-    return (OPENAI if client.name == "openai" else ANTHROPIC).get(
+    return (OPENAI if client.speaks == "openai" else ANTHROPIC).get(
         status, "APIStatusError" if status < 500 else "InternalServerError"
     )
 
@@ -64,7 +64,7 @@ async def fails(client: Speaker, backend: str, words: str, stream: bool) -> Any:
 async def test_errors(house: House, client: Speaker, backend: str, stream: bool, scenario: str) -> None:
     house.refusals = True
     status = STATUS[scenario][backend]
-    status = SEEN.get((client.name, status), status)
+    status = SEEN.get((client.speaks, status), status)
     error = await fails(client, backend, f"[[{scenario}]]", stream)
     assert type(error).__name__ == class_of(client, status)
     assert status_of(error) == status
@@ -77,7 +77,7 @@ async def test_when_to_come_back(house: House, client: Speaker, backend: str, st
     house.refusals = True
     error = await fails(client, backend, "[[429:7]]", stream)
     assert client.heads["retry-after"] == "7"
-    if client.name == "gemini":
+    if client.speaks == "gemini":
         assert [row["retryDelay"] for row in error.details["error"]["details"] if "retryDelay" in row] == ["7s"]
     else:
         assert error.response.headers["retry-after"] == "7"
@@ -86,9 +86,9 @@ async def test_when_to_come_back(house: House, client: Speaker, backend: str, st
 async def test_too_long_a_prompt_is_told_in_words_that_clients_look_for(house: House, client: Speaker, backend: str) -> None:
     house.refusals = True
     error = await fails(client, backend, "[[context]]", stream=False)
-    if client.name == "openai":
+    if client.speaks == "openai":
         assert error.code == "context_length_exceeded"
-    elif client.name == "anthropic":
+    elif client.speaks == "anthropic":
         assert error.body["error"]["type"] == "invalid_request_error"
     else:
         assert error.status == "INVALID_ARGUMENT"
@@ -97,9 +97,9 @@ async def test_too_long_a_prompt_is_told_in_words_that_clients_look_for(house: H
 async def test_kinds_of_errors_in_each_clients_words(house: House, client: Speaker, backend: str) -> None:
     house.refusals = True
     error = await fails(client, backend, "[[429]]", stream=False)
-    if client.name == "openai":
+    if client.speaks == "openai":
         assert error.code == "rate_limit_exceeded"
-    elif client.name == "anthropic":
+    elif client.speaks == "anthropic":
         assert error.body["type"] == "error" and error.body["error"]["type"] == "rate_limit_error"
         assert error.request_id.startswith("req_")
     else:

@@ -20,7 +20,7 @@ SEALING = ["anthropic", "gemini"]  # the backends that sign reasoning
 async def test_reasoning_is_told_and_can_be_sent_back(house: House, client: Speaker, backend: str, stream: bool) -> None:
     ask = Ask(model=PLAIN[backend], turns=[client.user("[[reasoning]] hi")])
     first = await client.ask(ask, stream)
-    assert (first.text, first.finish) == ("So far so good. You said: hi", STOP[client.name])
+    assert (first.text, first.finish) == ("So far so good. You said: hi", STOP[client.speaks])
     assert first.thinking.startswith("Step 1: the user wants") and "Step 2: the user wants" in first.thinking
     assert first.tokens.reasoning == 30
     ask.turns += [first.native, client.user("go on")]
@@ -55,7 +55,7 @@ HIGH = {
 
 @pytest.mark.parametrize("model", HIGH)
 async def test_a_high_effort_is_high_everywhere(house: House, client: Speaker, model: str) -> None:
-    own, path = EFFORTS[client.name]
+    own, path = EFFORTS[client.speaks]
     told = await client.ask(Ask(model=model, turns=[client.user("hi")], own=own), stream=False)
     assert told.text == "You said: hi"
     assert path not in told.losses
@@ -78,7 +78,7 @@ def sealed(house: House, backend: str) -> list[str]:
 
 async def called(client: Speaker, ask: Ask, stream: bool) -> Told:
     first = await client.ask(ask, stream)
-    assert first.calls and first.finish == TOOL[client.name]
+    assert first.calls and first.finish == TOOL[client.speaks]
     return first
 
 
