@@ -181,7 +181,7 @@ class Bedrock(Speaker):
                         answer["output"]["message"]["role"] = told["role"]
                     case "contentBlockStart":
                         assert told["contentBlockIndex"] == len(content)
-                        content.append({"toolUse": {**told["start"]["toolUse"], "input": ""}})
+                        content.append(_begun(**told["start"]))
                     case "contentBlockDelta":
                         assert told["contentBlockIndex"] in (len(content), len(content) - 1)
                         if told["contentBlockIndex"] == len(content):
@@ -266,12 +266,19 @@ class Bedrock(Speaker):
         raise NotImplementedError("bedrock-runtime lists no models")
 
 
+def _begun(**start: Json) -> Json:
+    ((kind, told),) = start.items()
+    return {kind: {**told, "input": ""} if kind == "toolUse" else told}
+
+
 def _add(block: Json, delta: Json) -> None:
     """A delta, added to its block."""
     if "text" in delta:
         block["text"] = block.get("text", "") + delta["text"]
     elif "toolUse" in delta:
         block["toolUse"]["input"] += delta["toolUse"]["input"]
+    elif "image" in delta:
+        block["image"] |= delta["image"]
     elif "redactedContent" in (told := delta.get("reasoningContent", {})):
         block["reasoningContent"] = told
     elif told:

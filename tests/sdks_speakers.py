@@ -4,6 +4,7 @@ Whatever an answer's words are, `native` is what the SDK gave: it is what a clie
 flavours in sdks_flavours.py.
 """
 
+import asyncio
 import json
 from abc import ABC, abstractmethod
 from typing import Any, Self
@@ -45,7 +46,8 @@ ROWS = {
 }
 PLAIN = {name: row.plain for name, row in ROWS.items()}
 THINKS = {name: row.thinks for name, row in ROWS.items()}
-THREE = ["openai", "anthropic", "gemini"]  # for what concerns one protocol alone, whatever the flavour
+SPEAK = ["openai", "anthropic", "gemini", "responses", "bedrock"]  # one of each protocol: for what is the same in any flavour
+THREE = SPEAK[:3]
 
 # How an answer ends, in the words of what the client speaks
 STOP = {"openai": "stop", "anthropic": "end_turn", "gemini": "STOP", "responses": "completed", "bedrock": "end_turn"}
@@ -409,9 +411,16 @@ class Gemini(Speaker):
         return self.told([row async for row in await self.client.models.generate_content_stream(**fields)])
 
     async def leave(self, ask: Ask) -> None:
-        rows = await self.client.models.generate_content_stream(**self.fields(ask))
-        await anext(rows)
-        await rows.aclose()
+        came = asyncio.Event()
+
+        async def read() -> None:
+            async for _ in await self.client.models.generate_content_stream(**self.fields(ask)):
+                came.set()
+
+        task = asyncio.create_task(read())  # closing the rows alone would leave the connection to the garbage collector
+        await came.wait()
+        task.cancel()
+        await asyncio.wait([task])
 
     def fields(self, ask: Ask) -> Json:
         config: Json = {}

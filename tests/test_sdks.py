@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 from google.genai import errors, types
 from running import House
-from sdks_speakers import CITY, CLOSED, PDF, PIXEL, PLAIN, ROWS, STOP, THREE, TOOL, Ask, Json, Speaker
+from sdks_speakers import CITY, CLOSED, PDF, PIXEL, PLAIN, ROWS, SPEAK, STOP, THREE, TOOL, Ask, Json, Speaker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-SPEAK = ["openai", "anthropic", "gemini", "responses", "bedrock"]  # a client and a backend of each protocol
 
 
 async def test_text(house: House, client: Speaker, backend: str, stream: bool) -> None:
