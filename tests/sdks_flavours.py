@@ -212,7 +212,8 @@ class Bedrock(Speaker):
             schema = {"name": "answer", "schema": json.dumps(ask.form)}
             fields["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
         if ask.think:
-            fields["additionalModelRequestFields"] = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+            thinking = {"type": "enabled", "budget_tokens": 1024, "display": "summarized"}
+            fields["additionalModelRequestFields"] = {"thinking": thinking}
         limits = {"stopSequences": ask.stops or None, "maxTokens": ask.limit}
         if config := {name: value for name, value in limits.items() if value is not None}:
             fields["inferenceConfig"] = config

@@ -326,7 +326,7 @@ class Anthropic(Speaker):
         if ask.form:
             fields["output_config"] = {"format": {"type": "json_schema", "schema": ask.form}}
         if ask.think:
-            fields["thinking"] = {"type": "enabled", "budget_tokens": 1024}
+            fields["thinking"] = {"type": "enabled", "budget_tokens": 1024, "display": "summarized"}
         if ask.stops:
             fields["stop_sequences"] = ask.stops
         return {**fields, **ask.own}
