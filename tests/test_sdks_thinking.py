@@ -4,6 +4,7 @@ The mock knows its own seals and refuses any other, and newer Gemini models refu
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from interlingua.mock import seal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SEALING = ["anthropic", "gemini"]  # the backends that sign reasoning
+SEALING = ["anthropic", "gemini"]  # the backends that sign reasoning, of those that more is asked of
+SEALS = ("signature", "thoughtSignature", "encrypted_content", "redactedContent")
 
 
 async def test_reasoning_is_told_and_can_be_sent_back(house: House, client: Speaker, backend: str, stream: bool) -> None:
@@ -85,14 +87,21 @@ async def test_a_high_effort_is_high_everywhere(house: House, client: Speaker, m
 # Seals
 
 
-def sealed(house: House, backend: str) -> list[str]:
+def sealed(house: House) -> list[str]:
     """The seals that the last request brought to the backend."""
-    if backend == "anthropic":
-        blocks: list[Json] = [b for m in house.sent["messages"] if m["role"] == "assistant" for b in m["content"]]
-        found = [block.get("signature") or block.get("data") for block in blocks]
-    else:
-        found = [part.get("thoughtSignature") for content in house.sent["contents"] for part in content["parts"]]
-    return [text for text in found if text]
+    return list(seals_in(house.sent))
+
+
+def seals_in(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from seals_in(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in SEALS or key == "data" and value.get("type") == "redacted_thinking":
+                yield item
+            else:
+                yield from seals_in(item)
 
 
 async def called(client: Speaker, ask: Ask, stream: bool) -> Told:
@@ -107,25 +116,42 @@ async def round_of_tools(client: Speaker, ask: Ask, first: Told, turn: Any, stre
     assert second.text == "The tools gave: " + "; ".join(f"{call.name}: mild" for call in first.calls)
 
 
-@pytest.mark.parametrize("back", ["as_it_came", "bare"])
-@pytest.mark.parametrize("scenario", ["think_tool", "parallel"])
+@pytest.mark.parametrize("backend", [name for name, row in ROWS.items() if row.speaks != "openai"], indirect=True)
+async def test_seals_come_back(house: House, client: Speaker, backend: str, stream: bool, request: pytest.FixtureRequest) -> None:
+    first = await sent_back(house, client, backend, stream, f"[[think_tool]] {request.node.name}", as_it_came=True)
+    shown = client.speaks != "openai" or ROWS[backend].speaks in ("anthropic", "bedrock")
+    assert bool(first.thinking) is shown
+
+
 @pytest.mark.parametrize("backend", SEALING, indirect=True)
-async def test_seals_come_back(
-    house: House, client: Speaker, backend: str, stream: bool, scenario: str, back: str, request: pytest.FixtureRequest
+async def test_seals_come_back_to_a_client_that_forgot_them(
+    house: House, client: Speaker, backend: str, stream: bool, request: pytest.FixtureRequest
 ) -> None:
-    """Whether the client sends back what the SDK gave it, or only ids, names and arguments: the gateway remembers."""
-    if (backend, scenario) == ("anthropic", "parallel"):
-        scenario = "think_tool"
-    asked = client.user(f"[[{scenario}]] {request.node.name}")  # ids follow from the words: each test has its own
-    ask = Ask(model=THINKS[backend], turns=[asked], tools={"weather": CITY, "time": CITY}, think=True)
+    """Only ids, names and arguments are sent back: the gateway remembers."""
+    await sent_back(house, client, backend, stream, f"[[think_tool]] {request.node.name}", as_it_came=False)
+
+
+@pytest.mark.parametrize("backend", ["gemini"], indirect=True)
+@pytest.mark.parametrize("as_it_came", [True, False])
+async def test_seals_of_parallel_calls_come_back(
+    house: House, client: Speaker, backend: str, stream: bool, as_it_came: bool, request: pytest.FixtureRequest
+) -> None:
+    await sent_back(house, client, backend, stream, f"[[parallel]] {request.node.name}", as_it_came)
+
+
+async def sent_back(house: House, client: Speaker, backend: str, stream: bool, words: str, as_it_came: bool) -> Told:
+    """`words`: ids follow from them, and each test has its own."""
+    tools = {"weather": CITY, "time": CITY}
+    ask = Ask(model=THINKS[backend], turns=[client.user(words)], tools=tools, think=True, limit=4096)
     first = await called(client, ask, stream)
-    assert first.thinking.startswith("Step 1:") or backend == "gemini"
-    await round_of_tools(client, ask, first, first.native if back == "as_it_came" else client.bare(first), stream)
-    seals = sealed(house, backend)
+    await round_of_tools(client, ask, first, first.native if as_it_came else client.bare(first), stream)
+    origin, seals = ROWS[backend].speaks.replace("bedrock", "anthropic"), sealed(house)
     assert seals
     for text in seals:
-        assert text.startswith("mock-sig-anthropic-") if backend == "anthropic" else seal.is_token_bytes("gemini", text)
+        plain = text.startswith("mock-sig-anthropic-") if origin == "anthropic" else seal.is_token(origin, text)
+        assert plain or origin == "gemini" and seal.is_token_bytes("gemini", text)
     assert not [path for path in losses_in(client.heads.get("x-interlingua-losses", "")) if "ignature" in path]
+    return first
 
 
 async def test_hidden_reasoning_comes_back(house: House, client: Speaker, stream: bool) -> None:
@@ -135,7 +161,7 @@ async def test_hidden_reasoning_comes_back(house: House, client: Speaker, stream
     assert "This was hidden." not in str(first.native)
     ask.turns += [first.native, client.user("go on")]
     assert (await client.ask(ask, stream)).text == "You said: go on"
-    thought, hidden = sealed(house, "anthropic")
+    thought, hidden = sealed(house)
     assert thought.startswith("mock-sig-anthropic-") and seal.is_token("anthropic", hidden)
 
 
@@ -165,4 +191,4 @@ async def test_memory_does_not_mistake_one_call_for_another(
     stranger = Told(**{f: getattr(first, f) for f in first.__struct_fields__})
     stranger.calls = [type(first.calls[0])("call_stranger", "weather", {"city": "Nowhere"})]
     await round_of_tools(client, ask, stranger, client.bare(stranger), stream=False)
-    assert sealed(house, "anthropic") == []
+    assert sealed(house) == []
