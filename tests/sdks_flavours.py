@@ -205,9 +205,10 @@ class Bedrock(Speaker):
                 {"toolSpec": {"name": name, "description": f"The {name}.", "inputSchema": {"json": schema}}}
                 for name, schema in ask.tools.items()
             ]
-            fields["toolConfig"] = {"tools": rows}
-        if ask.force:
-            fields["toolConfig"]["toolChoice"] = {"any": {}} if ask.force == "any" else {"tool": {"name": ask.force}}
+            config: Json = {"tools": rows}
+            if ask.force:
+                config["toolChoice"] = {"any": {}} if ask.force == "any" else {"tool": {"name": ask.force}}
+            fields["toolConfig"] = config
         if ask.form:
             schema = {"name": "answer", "schema": json.dumps(ask.form)}
             fields["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
