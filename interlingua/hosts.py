@@ -41,7 +41,8 @@ class Host(Struct, frozen=True, kw_only=True):
     `{region}`, in the url too, are the configuration's. `count_path` None: it counts no tokens;
     `list_path` None: it does not list its models, or others than may be asked for.
     `keys` are the variables in which the provider's own tools look for a key, the first that is set counts.
-    `quirks` are read by the protocol: gemini/ for `external_urls`, openai/dialect.py tells of the others.
+    `quirks` are read by the protocol: gemini/ for `external_urls`, anthropic/ for `base64_only`, openai/dialect.py tells of
+    the others.
     `counted` makes of a body the one that the counter takes; `reshape` moves what this host wants elsewhere:
     (body, the header lines that go with it, whether it is counted) to the body and lines that are sent.
     `seals`: the name of its signatures, where they hold at this endpoint alone and not wherever its protocol is spoken.
@@ -206,7 +207,8 @@ _DATED: Final = {  # with api_version
 }
 
 # Vertex AI: the discovery document aiplatform.v1, whose FunctionCall has had its id since September 2026; file URLs:
-# cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference. Locations as both SDKs address them.
+# cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference. Locations as both SDKs address them. Claude
+# fetches no URLs there: platform.claude.com/docs/en/build-with-claude/vision, "Google managed".
 
 _LOCATION: Final = "/projects/{project}/locations/{location}/publishers"
 _GOOGLE: Final = {
@@ -222,6 +224,7 @@ _VERTEX_CLAUDE: Final = Host(
     path=_LOCATION + "/anthropic/models/{model}:rawPredict",
     stream_path=_LOCATION + "/anthropic/models/{model}:streamRawPredict",
     count_path=_LOCATION + "/anthropic/models/count-tokens:rawPredict",
+    quirks=frozenset(("base64_only",)),
     reshape=_claude_on_vertex,
     counted=_anthropic_count,
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import running
+import sdks_flavours
 import sdks_speakers
 import uvloop
 from hypothesis import settings
@@ -27,7 +28,7 @@ def pytest_asyncio_loop_factories(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[running.House]:
-    async with running.house(tmp_path_factory.mktemp("house")) as house:
+    async with running.house(tmp_path_factory.mktemp("house"), backends=running.EVERYONE) as house:
         yield house
 
 
@@ -51,14 +52,14 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         yield begin
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=sdks_speakers.SPEAKERS)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=sdks_flavours.EVERY)
 async def client(shared_house: running.House, request: pytest.FixtureRequest) -> AsyncIterator[sdks_speakers.Speaker]:
     """Each SDK in turn, talking to the file's gateway."""
-    async with sdks_speakers.SPEAKERS[request.param](shared_house.url) as speaker:
+    async with sdks_flavours.EVERY[request.param](shared_house.url) as speaker:
         yield speaker
 
 
-@pytest.fixture(params=["openai", "anthropic", "gemini"])
+@pytest.fixture(params=sdks_speakers.ROWS)
 def backend(request: pytest.FixtureRequest) -> str:
     return request.param
 

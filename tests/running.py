@@ -15,7 +15,7 @@ from interlingua.connection import Connection
 from interlingua.mock import MockServer, serve
 from interlingua.server import Gateway
 
-KEYS = {"OPENAI_KEY": "sk-secret-openai", "ANTHROPIC_KEY": "sk-secret-anthropic", "GEMINI_KEY": "sk-secret-gemini"}
+KEYS = {f"{name.upper()}_KEY": f"sk-secret-{name}" for name in ("openai", "anthropic", "gemini", "bedrock")}
 
 # Errors are told as they come, and no test leaves an open breaker to the next, unless its configuration says `attempts`.
 ONCE: dict[str, Any] = {"attempts": 1, "breaker": Breaker(failures=1 << 30, error_rate=1)}
@@ -44,6 +44,35 @@ api_key_env = "GEMINI_KEY"
 "exact-gemini" = "gemini-2.5-flash"
 "from-gemini-*" = "gemini-2.5-flash-mock-*"
 """
+# The whole mesh: every protocol a backend may speak, and every cloud that has paths or words of its own for one.
+EVERYONE = (
+    BACKENDS
+    + """
+[backends.responses]
+protocol = "responses"
+url = "{url}"
+api_key_env = "OPENAI_KEY"
+[backends.bedrock]
+protocol = "bedrock"
+url = "{url}"
+api_key_env = "BEDROCK_KEY"
+[backends.azure]
+protocol = "azure"
+url = "{url}"
+api_key_env = "OPENAI_KEY"
+[backends.azure-dated]
+protocol = "azure"
+url = "{url}"
+api_version = "2024-10-21"
+api_key_env = "OPENAI_KEY"
+[backends.vertex]
+protocol = "vertex"
+url = "{url}"
+project = "my-project"
+location = "europe-west4"
+access_token_env = "GEMINI_KEY"
+"""
+)
 
 
 class Place:

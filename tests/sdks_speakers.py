@@ -1,8 +1,10 @@
-"""Three official SDKs behind one face: the same question asked in each one's own words, its answer told in common ones.
+"""Official SDKs behind one face: the same question asked in each one's own words, its answer told in common ones.
 
-Whatever an answer's words are, `native` is what the SDK gave: it is what a client sends back.
+Whatever an answer's words are, `native` is what the SDK gave: it is what a client sends back. Three are here, the other
+flavours in sdks_flavours.py.
 """
 
+import asyncio
 import json
 from abc import ABC, abstractmethod
 from typing import Any, Self
@@ -21,15 +23,53 @@ Json = dict[str, Any]
 CITY: Json = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 CLOSED: Json = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
 
-# The models asked for, by backend: a plain one, and one that thinks
-PLAIN = {"openai": "openai/gpt-4o", "anthropic": "anthropic/claude-haiku-4-5", "gemini": "gemini/gemini-2.5-flash"}
-THINKS = {"openai": "openai/o3", "anthropic": "anthropic/claude-haiku-4-5", "gemini": "gemini/gemini-3-pro"}
 
-# How an answer ends, in each client's words
-STOP = {"openai": "stop", "anthropic": "end_turn", "gemini": "STOP"}
-TOOL = {"openai": "tool_calls", "anthropic": "tool_use", "gemini": "STOP"}
-LENGTH = {"openai": "length", "anthropic": "max_tokens", "gemini": "MAX_TOKENS"}
-FILTER = {"openai": "content_filter", "anthropic": "refusal", "gemini": "SAFETY"}
+class Backend(Struct, frozen=True):
+    """A backend of running.EVERYONE: the protocol it speaks, a plain model of it, and one that thinks."""
+
+    speaks: str
+    plain: str
+    thinks: str
+
+
+_HAIKU = "bedrock/anthropic.claude-haiku-4-5-20251001-v1:0"
+ROWS = {
+    "openai": Backend("openai", "openai/gpt-4o", "openai/o3"),
+    "anthropic": Backend("anthropic", "anthropic/claude-haiku-4-5", "anthropic/claude-haiku-4-5"),
+    "gemini": Backend("gemini", "gemini/gemini-2.5-flash", "gemini/gemini-3-pro"),
+    "responses": Backend("responses", "responses/gpt-4o", "responses/o3"),
+    "bedrock": Backend("bedrock", _HAIKU, _HAIKU),
+    "azure": Backend("openai", "azure/gpt-4o", "azure/o3"),
+    "azure-dated": Backend("openai", "azure-dated/gpt-4o", "azure-dated/o3"),
+    "vertex": Backend("gemini", "vertex/gemini-2.5-flash", "vertex/gemini-3-pro"),
+    "vertex-claude": Backend("anthropic", "vertex/claude-haiku-4-5@20251001", "vertex/claude-haiku-4-5@20251001"),
+}
+PLAIN = {name: row.plain for name, row in ROWS.items()}
+THINKS = {name: row.thinks for name, row in ROWS.items()}
+SPEAK = ["openai", "anthropic", "gemini", "responses", "bedrock"]  # one of each protocol: for what is the same in any flavour
+THREE = SPEAK[:3]
+
+# How an answer ends, in the words of what the client speaks
+STOP = {"openai": "stop", "anthropic": "end_turn", "gemini": "STOP", "responses": "completed", "bedrock": "end_turn"}
+TOOL = {"openai": "tool_calls", "anthropic": "tool_use", "gemini": "STOP", "responses": "completed", "bedrock": "tool_use"}
+LENGTH = {
+    "openai": "length",
+    "anthropic": "max_tokens",
+    "gemini": "MAX_TOKENS",
+    "responses": "max_output_tokens",
+    "bedrock": "max_tokens",
+}
+FILTER = {
+    "openai": "content_filter",
+    "anthropic": "refusal",
+    "gemini": "SAFETY",
+    "responses": "content_filter",
+    "bedrock": "content_filtered",
+}
+
+
+class Broken(Exception):
+    """A stream told of its failure, where an SDK leaves it to its user to see it."""
 
 
 class Call(Struct, frozen=True):
@@ -93,9 +133,10 @@ class Ask(Struct, kw_only=True):
 
 
 class Speaker(ABC):
-    """One SDK pointed at one gateway."""
+    """One SDK pointed at one gateway. `name`: its flavour, `speaks`: the protocol."""
 
     name: str
+    speaks: str
     client: Any  # the SDK's own
 
     def __init__(self, url: str) -> None:
@@ -115,6 +156,10 @@ class Speaker(ABC):
     async def ask(self, ask: Ask, stream: bool) -> Told: ...
 
     @abstractmethod
+    async def leave(self, ask: Ask) -> None:
+        """Goes away when the first event of a stream has come."""
+
+    @abstractmethod
     def fields(self, ask: Ask) -> Json:
         """The question as the SDK's own arguments."""
 
@@ -126,6 +171,10 @@ class Speaker(ABC):
 
     @abstractmethod
     def pdf(self) -> Any: ...
+
+    @abstractmethod
+    def result(self, call: Call, *parts: Any, error: bool = False) -> list[Any]:
+        """One tool's result. `error` is said where the protocol has a word for it."""
 
     @abstractmethod
     def results(self, *told: tuple[Call, str]) -> list[Any]: ...
@@ -142,11 +191,14 @@ class Speaker(ABC):
 
 
 class OpenAI(Speaker):
-    name = "openai"
+    name = speaks = "openai"
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=10, http_client=self.http)
+        self.client = self.connect(url)
+
+    def connect(self, url: str) -> Any:
+        return openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=10, http_client=self.http)
 
     async def ask(self, ask: Ask, stream: bool) -> Told:
         fields = self.fields(ask)
@@ -157,6 +209,10 @@ class OpenAI(Speaker):
                 return self.told(await events.get_final_completion())
             except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError):
                 return self.told(events.current_completion_snapshot)  # the helper refuses to call these answers final
+
+    async def leave(self, ask: Ask) -> None:
+        async with self.client.chat.completions.stream(**self.fields(ask)) as events:
+            await anext(events.__aiter__())
 
     def fields(self, ask: Ask) -> Json:
         system = [{"role": "system", "content": ask.system}] if ask.system else []
@@ -214,6 +270,10 @@ class OpenAI(Speaker):
     def pdf(self) -> Any:
         return {"type": "file", "file": {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PDF}"}}
 
+    def result(self, call: Call, *parts: Any, error: bool = False) -> list[Any]:
+        content = [{"type": "text", "text": part} for part in parts]
+        return [{"role": "tool", "tool_call_id": call.id, "content": content}]
+
     def results(self, *told: tuple[Call, str]) -> list[Any]:
         return [{"role": "tool", "tool_call_id": call.id, "content": text} for call, text in told]
 
@@ -232,7 +292,7 @@ class OpenAI(Speaker):
 
 
 class Anthropic(Speaker):
-    name = "anthropic"
+    name = speaks = "anthropic"
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -244,6 +304,10 @@ class Anthropic(Speaker):
             return self.told(await self.client.messages.create(**fields))
         async with self.client.messages.stream(**fields) as events:
             return self.told(await events.get_final_message())
+
+    async def leave(self, ask: Ask) -> None:
+        async with self.client.messages.stream(**self.fields(ask)) as events:
+            await anext(events.__aiter__())
 
     def fields(self, ask: Ask) -> Json:
         fields: Json = {"model": ask.model, "max_tokens": ask.limit or 4096, "messages": ask.turns}
@@ -262,7 +326,7 @@ class Anthropic(Speaker):
         if ask.form:
             fields["output_config"] = {"format": {"type": "json_schema", "schema": ask.form}}
         if ask.think:
-            fields["thinking"] = {"type": "enabled", "budget_tokens": 1024}
+            fields["thinking"] = {"type": "enabled", "budget_tokens": 1024, "display": "summarized"}
         if ask.stops:
             fields["stop_sequences"] = ask.stops
         return {**fields, **ask.own}
@@ -294,6 +358,11 @@ class Anthropic(Speaker):
     def pdf(self) -> Any:
         return {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": PDF}}
 
+    def result(self, call: Call, *parts: Any, error: bool = False) -> list[Any]:
+        content = self.user(*parts)["content"]
+        told: Json = {"type": "tool_result", "tool_use_id": call.id, "content": content}
+        return [self.user({**told, "is_error": True} if error else told)]
+
     def results(self, *told: tuple[Call, str]) -> list[Any]:
         blocks = [{"type": "tool_result", "tool_use_id": call.id, "content": text} for call, text in told]
         return [{"role": "user", "content": blocks}]
@@ -313,7 +382,7 @@ class Anthropic(Speaker):
 
 
 class Gemini(Speaker):
-    name = "gemini"
+    name = speaks = "gemini"
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -324,8 +393,11 @@ class Gemini(Speaker):
             retry_options=types.HttpRetryOptions(attempts=1),
             client_args={"verify": False},
         )
-        self.google = genai.Client(api_key="any", vertexai=False, http_options=options)
+        self.google = self.google_client(options)
         self.client = self.google.aio
+
+    def google_client(self, options: Any) -> genai.Client:
+        return genai.Client(api_key="any", vertexai=False, http_options=options)
 
     async def __aexit__(self, *_: object) -> None:
         await self.client.aclose()
@@ -337,6 +409,18 @@ class Gemini(Speaker):
         if not stream:
             return self.told([await self.client.models.generate_content(**fields)])
         return self.told([row async for row in await self.client.models.generate_content_stream(**fields)])
+
+    async def leave(self, ask: Ask) -> None:
+        came = asyncio.Event()
+
+        async def read() -> None:
+            async for _ in await self.client.models.generate_content_stream(**self.fields(ask)):
+                came.set()
+
+        task = asyncio.create_task(read())  # closing the rows alone would leave the connection to the garbage collector
+        await came.wait()
+        task.cancel()
+        await asyncio.wait([task])
 
     def fields(self, ask: Ask) -> Json:
         config: Json = {}
@@ -398,6 +482,11 @@ class Gemini(Speaker):
 
     def pdf(self) -> Any:
         return types.Part.model_validate({"inline_data": {"mime_type": "application/pdf", "data": PDF}})
+
+    def result(self, call: Call, *parts: Any, error: bool = False) -> list[Any]:
+        word, pictures = "error" if error else "output", [part.model_dump(exclude_none=True) for part in parts[1:]]
+        told = {"id": call.id, "name": call.name, "response": {word: parts[0]}, "parts": pictures or None}
+        return [types.Content(role="user", parts=[types.Part.model_validate({"function_response": told})])]
 
     def results(self, *told: tuple[Call, str]) -> list[Any]:
         responses = [types.FunctionResponse(id=call.id, name=call.name, response={"output": text}) for call, text in told]

@@ -3,6 +3,7 @@ Vertex's own clients through the gateway."""
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,8 +44,69 @@ class Heard(NamedTuple):
     body: Json
 
 
+class Rules(NamedTuple):
+    """What a server of OpenAI's dialect refuses, as its own documentation has it (hosts.py names the pages). `only`: all the
+    fields it knows, where it takes no other."""
+
+    refused: str = ""
+    only: str = ""
+    roles: str = "system developer user assistant tool"
+    ids: str = ".+"
+    names: bool = True
+    schemas: bool = True
+    choices: int = 128
+    mark: str = ""  # how a cache is marked; "" not at all
+
+
+_MISTRALS = (
+    "model messages tools temperature top_p max_tokens stream stop random_seed metadata response_format tool_choice guardrails "
+    "presence_penalty frequency_penalty n prediction parallel_tool_calls prompt_mode reasoning_effort safe_prompt"
+)
+RULES = {
+    "openai": Rules("top_k", mark="prompt_cache_breakpoint"),
+    "vllm": Rules(),
+    "ollama": Rules("max_completion_tokens logit_bias user", choices=1),
+    "llamacpp": Rules(),
+    "groq": Rules("logprobs logit_bias top_logprobs", names=False, choices=1),
+    "mistral": Rules(only=_MISTRALS, roles="system user assistant tool", ids="[a-zA-Z0-9]{9}", names=False),
+    "deepseek": Rules("max_completion_tokens", roles="system user assistant tool", schemas=False),
+    "xai": Rules("top_k"),
+    "openrouter": Rules(mark="cache_control"),
+    "together": Rules("max_completion_tokens"),
+    "fireworks": Rules(),
+    "newapi": Rules(mark="prompt_cache_breakpoint"),
+    "mock": Rules("top_k", mark="prompt_cache_breakpoint"),
+}
+
+
+def complaint(rules: Rules, body: Json) -> str | None:
+    """The field that such a server would refuse."""
+    for field in body:
+        if field in rules.refused.split() or rules.only and field not in rules.only.split():
+            return field
+    if body.get("n", 1) > rules.choices:
+        return "n"
+    if not rules.schemas and body.get("response_format", {}).get("type") == "json_schema":
+        return "response_format.type"
+    for i, message in enumerate(body["messages"]):
+        if message["role"] not in rules.roles.split():
+            return f"messages[{i}].role"
+        if "name" in message and not rules.names:
+            return f"messages[{i}].name"
+        ids = [message.get("tool_call_id"), *(call["id"] for call in message.get("tool_calls") or [])]
+        if any(id_ is not None and not re.fullmatch(rules.ids, id_) for id_ in ids):
+            return f"messages[{i}].tool_call_id"
+        for part in message["content"] if isinstance(message.get("content"), list) else []:
+            if strange := part.keys() - {"type", "text", "image_url", rules.mark}:
+                return f"messages[{i}].content.{min(strange)}"
+    return None
+
+
 class Provider:
-    """A provider that keeps what it hears, and answers Chat Completions; `error` is a status and a body."""
+    """A provider that keeps what it hears, and answers Chat Completions; `error` is a status and a body. With `rules` it
+    refuses what they refuse."""
+
+    rules: Rules | None = None
 
     def __init__(self) -> None:
         self.heard: list[Heard] = []
@@ -60,6 +122,8 @@ class Provider:
 
     def answer(self, body: Json) -> bytes:
         status, said = self.error or (200, {**WHOLE, "usage": USAGE})
+        if self.rules is not None and (field := complaint(self.rules, body)):
+            self.error = status, said = 400, {"error": {"message": f"refused: {field}", "param": field}}
         kind, data = "application/json", json.dumps(said).encode()
         if self.error is None and body.get("stream"):
             kind = "text/event-stream"
@@ -133,6 +197,39 @@ async def test_a_server_like_openai_is_asked_at_its_path_with_its_key(name: str,
         s.provider.error = 429, {"error": {"message": "slow down", "type": "rate_limit", "code": "rl"}}
         refused = await s.ask({})
         assert (refused.status_code, refused.json()["error"]["message"]) == (429, "slow down")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", LIKE_OPENAI)
+async def test_no_server_is_sent_what_it_refuses(name: str, stream: bool, tmp_path: Path):
+    """A request with a word for everything, from a client of OpenAI's and from one of Anthropic's, to a strict fake."""
+    async with scene(tmp_path, f'protocol = "{name}"') as s:
+        s.provider.rules = RULES[name]
+        asked = {field: value for field, value in RICH.items() if field != "top_k"} | {"stream": stream, "n": 2}
+        for more in ({}, {"response_format": SCHEMA}, {"top_logprobs": 2, "logprobs": True}):
+            assert "hello" in (await s.ask({**asked, **more})).text
+        mark = {"cache_control": {"type": "ephemeral"}}
+        said = [{"role": "user", "content": [{"type": "text", "text": "hi", **mark}]}]
+        body = {"model": "b/m", "max_tokens": 9, "top_k": 5, "messages": said, "metadata": {"user_id": "u"}, "stream": stream}
+        assert "hello" in (await s.http.post("/v1/messages", json=body)).text
+
+
+REFUSALS = {
+    "ollama": [{"n": 2}, {"user": "u"}, {"max_completion_tokens": 5}],
+    "groq": [{"logprobs": True}, {"n": 2}, {"messages": [{"role": "user", "content": "hi", "name": "ann"}]}],
+    "mistral": [{"seed": 1}, {"store": True}, {"messages": [{"role": "developer", "content": "hi"}]}],
+    "deepseek": [{"response_format": {"type": "json_schema"}}, {"messages": [{"role": "developer", "content": "hi"}]}],
+    "xai": [{"top_k": 4}],
+    "together": [{"max_completion_tokens": 5}],
+    "vllm": [{"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {}}]}]}],
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_the_fakes_of_servers_are_strict(name: str):
+    for body in REFUSALS[name]:
+        assert complaint(RULES[name], {"model": "m", "messages": HI, **body})
+        assert complaint(RULES["newapi"], {"model": "m", "messages": HI, **body}) is None or name == "vllm"
 
 
 RICH: Json = {

@@ -1,11 +1,12 @@
 """The cases that real gateways get wrong, each held by a test of its own name here, or by the one that ELSEWHERE names.
 
-Sections a, b and c whole, e and f as far as they touch Chat Completions, Messages and generateContent. `requests/x` and
-its like are golden vectors, which test_vectors.py runs on every pair.
+Sections a to f whole, and of g and h what concerns streams. `requests/x` and its like are golden vectors, which
+test_vectors.py runs on every pair.
 """
 
 import ast
 import asyncio
+import gc
 import json
 import re
 from collections.abc import AsyncIterator
@@ -24,10 +25,12 @@ from conftest import Start
 from running import House, configured, gateway_of
 from sdks_speakers import PLAIN
 
-from interlingua.framing import Frame, sse
+from interlingua import server
+from interlingua.framing import Frame, eventstream, sse
 from interlingua.ir import Request, ToolResult
 from interlingua.losses import Losses
 from interlingua.models import facts
+from interlingua.pipeline import Answer, Call
 from interlingua.protocols import Target, target
 from interlingua.protocols.registry import PROTOCOLS
 from interlingua.protocols.wire import encode_json
@@ -35,8 +38,7 @@ from interlingua.protocols.wire import encode_json
 Json = dict[str, Any]
 TESTS = Path(__file__).resolve().parent
 CASES = [*(f"s{n}" for n in range(1, 16)), *(f"b{n:02}" for n in range(1, 14)), *(f"c{n}" for n in range(14, 21))]
-CASES += ["e32", "e33", "e34", "e35", "e36", "e38", "e41", "e43", "e44", *(f"f{n}" for n in range(45, 51))]
-RESPONSES = {"e37", "e39", "e40", "e42"}  # speak of OpenAI Responses alone
+CASES += [*(f"d{n}" for n in range(21, 32)), *(f"e{n}" for n in range(32, 45)), *(f"f{n}" for n in range(45, 51)), "g51", "h54"]
 
 ELSEWHERE = {
     "s1": "test_anthropic_stream.py::test_a_chat_stream_of_interleaved_calls_reaches_the_sdk_whole, streams/interleaved_calls",
@@ -57,10 +59,35 @@ ELSEWHERE = {
     "c16": "test_gemini.py::test_results_stand_in_one_turn_in_the_order_of_their_calls",
     "c17": "requests/tools, requests/streaming, test_schema.py::test_what_it_cannot_say_is_reported_by_its_path",
     "c19": "responses/end_malformed_call, responses/parallel_calls, streams/parallel_calls",
+    "d21": "test_bedrock_limits.py::test_21_tools_are_defined_when_the_history_uses_them",
+    "d22": "test_bedrock_limits.py::test_22_blank_text_is_left_out",
+    "d23": "test_bedrock_limits.py::test_23_names_out_of_the_alphabet_are_respelled_and_read_back, "
+    "test_bedrock_limits.py::test_23_names_too_long_are_cut_and_remembered, "
+    "test_bedrock_stream.py::test_names_are_read_back_in_streams_too",
+    "d24": "test_bedrock_limits.py::test_24_documents_have_legal_names_and_no_two_the_same",
+    "d25": "test_bedrock_limits.py::test_25_a_tools_answer_is_a_result_and_no_text, test_sdks.py::test_a_tool_and_its_result",
+    "d26": "test_bedrock_limits.py::test_26_turns_alternate_and_results_stand_first_and_together, "
+    "test_bedrock_limits.py::test_26_models_that_take_no_words_beside_results_are_told_them_inside",
+    "d27": "test_bedrock_limits.py::test_27_a_mark_becomes_a_cache_point_after_what_it_marks, "
+    "test_bedrock_limits.py::test_27_a_mark_moves_before_what_it_may_not_follow",
+    "d28": "test_bedrock_limits.py::test_28_no_choice_of_none_means_no_tools, test_sdks.py::test_forced_tools",
+    "d29": "test_bedrock_stream.py::test_29_everyones_failure_is_one_of_the_streams_own, "
+    "test_bedrock_boto3.py::test_29_a_failure_in_a_stream_is_raised_from_it, "
+    "test_sdks_errors.py::test_a_stream_that_breaks_is_no_whole_stream",
+    "d30": "test_bedrock_limits.py::test_30_every_reason_to_stop_has_its_meaning, test_sdks_answers.py::test_the_token_limit",
+    "d31": "test_bedrock_limits.py::test_31_a_message_clients_tools_are_carried, test_sdks.py::test_a_tool_and_its_result",
     "e32": "requests/claudes_thinking, responses/claudes_thinking, streams/claudes_thinking",
     "e34": "test_anthropic_request.py::test_thinking_is_off_where_the_calling_turn_has_lost_its_own",
     "e35": "test_anthropic_request.py::test_only_its_own_signatures_go_back_to_anthropic, requests/geminis_signature",
-    "e38": "requests/json_schema, requests/json_object",
+    "e37": "test_responses.py::test_a_chat_request_in_its_words, test_sdks_answers.py::test_a_stop_sequence, "
+    "test_responses.py::test_structured_output_is_asked_for_everywhere",
+    "e38": "requests/json_schema, requests/json_object, test_sdks.py::test_json_by_schema, test_sdks.py::test_json_of_any_form",
+    "e39": "test_responses_stream.py::test_a_stream_tells_every_step, "
+    "test_responses_stream.py::test_a_backend_that_gives_no_reason_leaves_nothing_open, "
+    "test_responses_gateway.py::test_a_stream_tells_the_whole_life_of_a_response",
+    "e40": "test_responses.py::test_codex_can_work_with_chat, test_responses.py::test_codex_can_work_with_claude, "
+    "test_responses.py::test_tools_of_a_namespace_are_flat_elsewhere_and_come_back_as_they_were_known",
+    "e42": "test_responses_answers.py::test_usage_is_told_whole_and_read_whole, test_sdks_answers.py::test_usage",
     "e44": "test_properties.py::test_nothing_vanishes, test_properties.py::test_every_dropped_loss_is_true",
     "f45": "test_framing.py::test_a_character_cut_in_two_is_whole_again, test_sdks_answers.py::test_unicode_in_pieces",
     "f46": "test_framing.py::test_agrees_with_the_reference_however_cut, test_framing.py::test_reads_what_the_standard_says",
@@ -74,9 +101,9 @@ def defined_in(file: str) -> set[str]:
 
 
 def test_every_case_has_its_test():
-    here = {match[1] for name in defined_in(Path(__file__).name) if (match := re.match(r"test_([sbcef]\d+)_", name))}
+    here = {match[1] for name in defined_in(Path(__file__).name) if (match := re.match(r"test_([a-hs]\d+)_", name))}
     assert here | set(ELSEWHERE) == set(CASES)
-    assert here & set(ELSEWHERE) == set() == RESPONSES & set(CASES)
+    assert here & set(ELSEWHERE) == set()
 
 
 @pytest.mark.parametrize("case", ELSEWHERE)
@@ -477,7 +504,7 @@ def test_e43_a_prompt_is_the_same_bytes_each_time(to: tuple[str, str]):
 # f. Streaming and transport
 
 
-@pytest.mark.parametrize("goal", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize("goal", ["openai", "anthropic", "gemini", "responses"])
 @pytest.mark.parametrize("break_", ["\u2028", "\u2029", "\x85", "\x0b", "\x1c"])
 def test_f47_what_python_takes_for_a_line_end_is_text(goal: str, break_: str):
     words = f"one{break_}two"
@@ -546,41 +573,85 @@ async def before(provider: Provider, folder: Path, more: str = "") -> AsyncItera
             yield client
 
 
-ASKED = {"model": "openai/gpt-4o", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+HI: list[Any] = [{"role": "user", "content": "hi"}]
+ASKED: dict[str, Json] = {
+    "/v1/messages": {"model": "openai/gpt-4o", "max_tokens": 9, "stream": True, "messages": HI},
+    "/v1/chat/completions": {"model": "openai/gpt-4o", "stream": True, "messages": HI},
+    "/v1/responses": {"model": "openai/gpt-4o", "stream": True, "input": "hi"},
+    "/v1beta/models/openai%2Fgpt-4o:streamGenerateContent?alt=sse": {"contents": [{"parts": [{"text": "hi"}]}]},
+    "/model/openai%2Fgpt-4o/converse-stream": {"messages": [{"role": "user", "content": [{"text": "hi"}]}]},
+}
+BEATS = dict(
+    zip(
+        ASKED,
+        (b'event: ping\ndata: {"type":"ping"}\n\n', b": keep-alive\n\n", b": keep-alive\n\n", b"\n", eventstream.HEARTBEAT),
+        strict=True,
+    )
+)
+LAST = dict(zip(ASKED, (b"message_stop", b"[DONE]", b"response.completed", b'"STOP"', b"metadata"), strict=True))
 
 
-async def test_f48_a_stream_is_passed_on_as_it_comes_and_ends(tmp_path: Path):
+@pytest.mark.parametrize("path", ASKED)
+async def test_f48_a_stream_is_passed_on_as_it_comes_and_ends(tmp_path: Path, path: str):
     provider = Provider(FIRST)
-    async with before(provider, tmp_path) as client, client.stream("POST", "/v1/messages", json=ASKED) as answer:
+    async with before(provider, tmp_path) as client, client.stream("POST", path, json=ASKED[path]) as answer:
         pieces = answer.aiter_raw()
         seen = b""
         while b"First" not in seen:
             seen += await anext(pieces)
-        assert b"message_stop" not in seen
+        assert LAST[path] not in seen
         provider.go_on.set()
-        assert b"message_stop" in b"".join([data async for data in pieces])
+        assert LAST[path] in b"".join([data async for data in pieces])
 
 
-@pytest.mark.parametrize(
-    "path, beat", [("/v1/messages", b'event: ping\ndata: {"type":"ping"}\n\n'), ("/v1/chat/completions", b": keep-alive\n\n")]
-)
-async def test_f49_a_client_hears_of_life_before_the_first_word(tmp_path: Path, path: str, beat: bytes):
+@pytest.mark.parametrize("path", ASKED)
+async def test_f49_a_client_hears_of_life_before_the_first_word(tmp_path: Path, path: str):
     provider = Provider(b"")
     async with (
         before(provider, tmp_path, "[routing]\nheartbeat = '20ms'") as client,
-        client.stream("POST", path, json=ASKED) as answer,
+        client.stream("POST", path, json=ASKED[path]) as answer,
     ):
         pieces = answer.aiter_raw()
-        assert await anext(pieces) == beat
+        assert await anext(pieces) == BEATS[path]
         provider.go_on.set()
-        assert b"stop" in b"".join([data async for data in pieces])
+        assert LAST[path] in b"".join([data async for data in pieces])
 
 
-@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
+@pytest.mark.parametrize("path", ASKED)
 async def test_f50_a_provider_is_left_when_its_client_leaves(tmp_path: Path, path: str):
     provider = Provider(FIRST)
     async with before(provider, tmp_path) as client:
-        async with client.stream("POST", path, json=ASKED) as answer:
+        async with client.stream("POST", path, json=ASKED[path]) as answer:
             assert await anext(answer.aiter_raw())
         async with asyncio.timeout(5):
             await provider.left.wait()
+
+
+# g. Memory, h. Fallback: what concerns streams
+
+
+@pytest.mark.parametrize("path", ASKED)
+async def test_g51_a_stream_leaves_nothing_behind(start: Start, path: str):
+    """Whether it came to its end, was left, or broke."""
+    house = await start()
+    async with httpx2.AsyncClient(base_url=house.url, timeout=5) as client:
+        for words in ("hi", "[[cut:1]]", "[[gap:5]] " + "word " * 2000):
+            body = json.loads(json.dumps(ASKED[path]).replace('"hi"', json.dumps(words)))
+            async with client.stream("POST", path, json=body) as answer:
+                pieces = answer.aiter_raw()
+                while await anext(pieces, None) and "gap" not in words:
+                    pass
+    await peers.settle(lambda: house.mock.journal.aborted == 1)
+    kinds = (server.Exchange, server.Stream, Call, Answer)
+    gc.collect()
+    assert [thing for thing in gc.get_objects() if isinstance(thing, kinds)] == []
+
+
+@pytest.mark.parametrize(("words", "tokens"), [("[[error_event:0]]", 0), ("[[cut:0]]", 0), ("[[500]]", 0), ("hi", 1)])
+async def test_h54_an_error_is_no_first_token(start: Start, words: str, tokens: int):
+    house = await start()
+    async with httpx2.AsyncClient(base_url=house.url, timeout=5) as client:
+        body = {**ASKED["/v1/messages"], "messages": [{"role": "user", "content": words}]}
+        await client.post("/v1/messages", json=body)
+        found = re.findall(r"^interlingua_\w*first\w*_count\{.*\} (\S+)$", (await client.get("/metrics")).text, re.M)
+    assert sum(map(float, found)) == tokens

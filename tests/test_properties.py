@@ -124,6 +124,8 @@ def meaningless(request: Request, path: str) -> bool:
     node: Any = request
     for name in path.split("."):
         node = getattr(node, name, None)
+    if path.startswith("tools[") and path.endswith("].strict"):  # false is what every model does anyway
+        return getattr(request_part(request, path), "strict", None) is False
     return (path, None) in MEANINGLESS or any(path == where and node == value for where, value in MEANINGLESS)
 
 

@@ -1,6 +1,7 @@
-"""The official SDKs are the judges of our wire: each of the three clients against each of the three backends, whole and streamed.
+"""The official SDKs are the judges of our wire: each of seven clients against each of nine backends, whole and streamed.
 
-The mock behind the gateway is strict: what its vendor would refuse fails the test (`House.judge`).
+The mock behind the gateway is strict: what its vendor would refuse fails the test (`House.judge`). Where a client has no
+word for something it is not asked; where a backend has none, the loss is in a table here, by the client's own name for it.
 """
 
 import json
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from google.genai import errors, types
 from running import House
-from sdks_speakers import CITY, CLOSED, PDF, PIXEL, PLAIN, STOP, TOOL, Ask, Json, Speaker
+from sdks_speakers import CITY, CLOSED, PDF, PIXEL, PLAIN, ROWS, SPEAK, STOP, THREE, TOOL, Ask, Json, Speaker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -17,11 +18,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_text(house: House, client: Speaker, backend: str, stream: bool) -> None:
     ask = Ask(model=PLAIN[backend], turns=[client.user("Hello, you")], system="Be kind.")
     told = await client.ask(ask, stream)
-    assert (told.text, told.finish, told.calls) == ("You said: Hello, you", STOP[client.name], [])
+    assert (told.text, told.finish, told.calls) == ("You said: Hello, you", STOP[client.speaks], [])
     assert told.model == PLAIN[backend]
     assert told.tokens.input and told.tokens.output
-    assert told.heads["x-interlingua-backend"] == backend
-    assert told.heads["x-interlingua-model"] == PLAIN[backend].partition("/")[2]
+    assert told.losses == {}
+    assert "/".join((told.heads["x-interlingua-backend"], told.heads["x-interlingua-model"])) == PLAIN[backend]
     assert told.heads["x-interlingua-route"] == "explicit"
     assert "Be kind." in str(house.sent)
     again = await client.ask(Ask(model=PLAIN[backend], turns=[*ask.turns, told.native, client.user("And more")]), stream)
@@ -29,6 +30,8 @@ async def test_text(house: House, client: Speaker, backend: str, stream: bool) -
     assert [word for word in ("You", "said:", "Hello,", "you") if word not in str(house.sent)] == []
 
 
+@pytest.mark.parametrize("client", ["openai", "anthropic", "gemini", "responses", "azure"], indirect=True)
+@pytest.mark.parametrize("backend", THREE, indirect=True)
 @pytest.mark.parametrize("name", ["exact-{}", "from-{}-text"])
 async def test_an_answer_bears_the_name_that_was_asked_for(
     house: House, client: Speaker, backend: str, stream: bool, name: str
@@ -39,22 +42,25 @@ async def test_an_answer_bears_the_name_that_was_asked_for(
     assert told.heads["x-interlingua-request-id"].startswith("req_")
 
 
-@pytest.mark.parametrize("client", ["openai"], indirect=True)
+MIDDLE = [*PLAIN.values(), "anthropic/claude-opus-5-5", "bedrock/anthropic.claude-opus-5-5-v1:0"]
+
+
+@pytest.mark.parametrize("client", ["openai", "azure", "responses"], indirect=True)
 @pytest.mark.parametrize("role", ["system", "developer"])
-@pytest.mark.parametrize("model", ["gpt-4o", "claude-opus-5-5", "claude-haiku-4-5", "gemini-2.5-flash"])
+@pytest.mark.parametrize("model", MIDDLE)
 async def test_openai_speaks_to_the_model_in_the_middle(house: House, client: Speaker, model: str, role: str) -> None:
-    backend = next(name for name, plain in PLAIN.items() if plain.partition("/")[2][:4] == model[:4])
     turns = [
         client.user("one"),
         {"role": "assistant", "content": "two"},
         client.user("three"),
         {"role": role, "content": "Short."},
     ]
-    told = await client.ask(Ask(model=f"{backend}/{model}", turns=turns, system="Be kind."), stream=False)
+    told = await client.ask(Ask(model=model, turns=turns, system="Be kind."), stream=False)
     assert told.text == "You said: three"
     assert "Short." in str(house.sent) and "Be kind." in str(house.sent)
-    hoisted = model in ("claude-haiku-4-5", "gemini-2.5-flash")  # they take such words at the start alone
-    assert (told.losses.get("messages[4]") == "changed") is hoisted
+    hoisted = "haiku" in model or "gemini" in model  # they take such words at the start alone
+    path = "input[3]" if client.speaks == "responses" else "messages[4]"
+    assert told.losses == ({path: "changed"} if hoisted else {})
 
 
 # Tools
@@ -63,24 +69,31 @@ async def test_openai_speaks_to_the_model_in_the_middle(house: House, client: Sp
 async def test_a_tool_and_its_result(house: House, client: Speaker, backend: str, stream: bool) -> None:
     ask = Ask(model=PLAIN[backend], turns=[client.user("[[text_tool]] weather?")], tools={"weather": CITY})
     first = await client.ask(ask, stream)
-    assert (first.text, first.finish) == ("Let me look.", TOOL[client.name])
+    assert (first.text, first.finish) == ("Let me look.", TOOL[client.speaks])
     assert [(call.name, call.arguments) for call in first.calls] == [("weather", {"city": "mock city"})]
     ask.turns += [first.native, *client.results((first.calls[0], "mild"))]
     second = await client.ask(ask, stream)
-    assert (second.text, second.finish) == ("The tools gave: weather: mild", STOP[client.name])
+    assert (second.text, second.finish) == ("The tools gave: weather: mild", STOP[client.speaks])
 
 
+async def test_parallel_tools(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    await parallel_tools(client, backend, stream, "parallel", ("weather", "time"))
+
+
+@pytest.mark.parametrize("client", SPEAK, indirect=True)
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 @pytest.mark.parametrize("scenario", ["parallel", "whole_args", "interleaved"])
-@pytest.mark.parametrize("names", [("weather", "time"), ("weather",)], ids=["two", "one_twice"])
-async def test_parallel_tools(
-    house: House, client: Speaker, backend: str, stream: bool, scenario: str, names: tuple[str, ...]
-) -> None:
+async def test_one_tool_called_twice(house: House, client: Speaker, backend: str, stream: bool, scenario: str) -> None:
+    await parallel_tools(client, backend, stream, scenario, ("weather",))
+
+
+async def parallel_tools(client: Speaker, backend: str, stream: bool, scenario: str, names: tuple[str, ...]) -> None:
     ask = Ask(model=PLAIN[backend], turns=[client.user(f"[[{scenario}]]")], tools=dict.fromkeys(names, CITY))
     first = await client.ask(ask, stream)
     assert [call.name for call in first.calls] == [names[0], names[-1]]
     assert [call.arguments for call in first.calls] == [{"city": "mock city"}] * 2
     one, other = first.calls
-    if client.name == backend == "gemini":  # this model of Google's gives no ids: the order tells the calls apart
+    if client.speaks == ROWS[backend].speaks == "gemini":  # this model of Google's gives no ids: the order tells the calls apart
         assert one.id is other.id is None
         results = client.results((one, "mild"), (other, "late"))
     else:
@@ -95,56 +108,57 @@ async def test_parallel_tools(
 async def test_empty_tool_calls_are_no_calls(house: House, client: Speaker, stream: bool) -> None:
     ask = Ask(model=PLAIN["openai"], turns=[client.user("[[empty_tool_calls]] hi")], tools={"weather": CITY})
     told = await client.ask(ask, stream)
-    assert (told.text, told.calls, told.finish) == ("You said: hi I have 1 tool.", [], STOP[client.name])
+    assert (told.text, told.calls, told.finish) == ("You said: hi I have 1 tool.", [], STOP[client.speaks])
 
 
 @pytest.mark.parametrize(("force", "called"), [("none", []), ("any", ["weather"]), ("time", ["time"])])
 async def test_forced_tools(house: House, client: Speaker, backend: str, stream: bool, force: str, called: list[str]) -> None:
+    if (client.speaks, force) == ("bedrock", "none"):
+        return  # which is to give no tools
     ask = Ask(model=PLAIN[backend], turns=[client.user("hi")], tools={"weather": CITY, "time": CITY}, force=force)
     told = await client.ask(ask, stream)
     assert [call.name for call in told.calls] == called
-    assert told.finish == (TOOL if called else STOP)[client.name]
-    assert not [path for path in told.losses if path.startswith(("tool", "toolConfig"))]
+    assert told.finish == (TOOL if called else STOP)[client.speaks]
+    no_none = force == "none" and ROWS[backend].speaks == "bedrock"  # which is said there by giving no tools
+    assert told.losses == ({"tools": "dropped"} if no_none else {})
 
 
-PARALLEL = {"openai": "parallel_tool_calls", "anthropic": "tool_choice.disable_parallel_tool_use"}
+PARALLEL = {
+    "openai": "parallel_tool_calls",
+    "responses": "parallel_tool_calls",
+    "anthropic": "tool_choice.disable_parallel_tool_use",
+}
 
 
-@pytest.mark.parametrize("client", PARALLEL, indirect=True)
+@pytest.mark.parametrize("client", [*PARALLEL, "azure"], indirect=True)
 async def test_one_tool_at_a_time(house: House, client: Speaker, backend: str, stream: bool) -> None:
     turns = [client.user("[[parallel]]")]
     told = await client.ask(Ask(model=PLAIN[backend], turns=turns, tools={"weather": CITY, "time": CITY}, parallel=False), stream)
-    if backend == "gemini":
-        assert told.losses[PARALLEL[client.name]] == "dropped"
+    if ROWS[backend].speaks in ("gemini", "bedrock"):  # which have no such word
+        assert told.losses == {PARALLEL[client.speaks]: "dropped"}
+        assert len(told.calls) == 2
     else:
         assert [call.name for call in told.calls] == ["weather"]
-        assert PARALLEL[client.name] not in told.losses
+        assert told.losses == {}
 
 
-def failed_with_a_picture(client: Speaker, call: Any) -> list[Any]:
-    """A tool's result that is an error, and a picture where the client can say it."""
-    if client.name == "anthropic":
-        content = [{"type": "text", "text": "broken"}, client.image()]
-        return [client.user({"type": "tool_result", "tool_use_id": call.id, "is_error": True, "content": content})]
-    if client.name == "gemini":
-        picture = {"inline_data": {"mime_type": "image/png", "data": PIXEL}}
-        told = {"id": call.id, "name": call.name, "response": {"error": "broken"}, "parts": [picture]}
-        return [types.Content(role="user", parts=[types.Part.model_validate({"function_response": told})])]
-    return [{"role": "tool", "tool_call_id": call.id, "content": [{"type": "text", "text": "broken"}]}]
+FAILS = {"anthropic": "is_error", "gemini": "response.error", "bedrock": "status"}  # OpenAI's have no word for it
+PICTURES = ("anthropic", "gemini", "responses", "bedrock")  # whose tools may give one
 
 
 async def test_a_result_that_is_an_error_with_a_picture(house: House, client: Speaker, backend: str, stream: bool) -> None:
     ask = Ask(model=PLAIN[backend], turns=[client.user("[[tool]]")], tools={"weather": CITY})
     first = await client.ask(ask, stream)
-    ask.turns += [first.native, *failed_with_a_picture(client, first.calls[0])]
+    picture = [client.image()] if client.speaks in PICTURES else []
+    ask.turns += [first.native, *client.result(first.calls[0], "broken", *picture, error=True)]
     second = await client.ask(ask, stream)
     assert second.text.startswith("The tools gave: weather: ") and "broken" in second.text
-    sent = json.dumps(house.sent)
-    if client.name == "openai":
-        return
-    assert PIXEL in sent.replace("-", "+").replace("_", "/")  # Google's SDK writes URL-safe base64
-    told = {"anthropic": '"is_error": true', "gemini": '"error": "broken"', "openai": None}[backend]
-    assert told in sent if told else [path for path in second.losses if path.endswith((".is_error", ".response.error"))]
+    sent, speaks = json.dumps(house.sent), ROWS[backend].speaks
+    if picture:
+        assert PIXEL in sent.replace("-", "+").replace("_", "/")  # Google's SDK writes URL-safe base64
+    told = {"anthropic": '"is_error": true', "gemini": '"error": "broken"', "bedrock": '"status": "error"'}.get(speaks)
+    if client.speaks in FAILS:
+        assert told in sent if told else [path for path in second.losses if path.endswith(FAILS[client.speaks])]
 
 
 # Forms
@@ -153,17 +167,17 @@ async def test_a_result_that_is_an_error_with_a_picture(house: House, client: Sp
 async def test_json_by_schema(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("hi")], form=CLOSED), stream)
     assert json.loads(told.text) == {"a": "mock a"}
-    assert told.finish == STOP[client.name]
+    assert told.finish == STOP[client.speaks]
 
 
-JSON_MODE = {"openai": "response_format", "gemini": "generationConfig.responseMimeType"}
+JSON_MODE = {"openai": "response_format", "responses": "text.format", "gemini": "generationConfig.responseMimeType"}
 
 
-@pytest.mark.parametrize("client", JSON_MODE, indirect=True)
+@pytest.mark.parametrize("client", [*JSON_MODE, "azure", "vertex"], indirect=True)
 async def test_json_of_any_form(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("hi, in JSON")], form={}), stream)
-    if backend == "anthropic":
-        assert told.losses[JSON_MODE[client.name]] == "dropped"
+    if ROWS[backend].speaks in ("anthropic", "bedrock"):
+        assert told.losses == {JSON_MODE[client.speaks]: "dropped"}
     else:
         assert json.loads(told.text) == {"answer": "You said: hi, in JSON"}
 
@@ -175,45 +189,60 @@ def seen(what: str) -> str:
     return f"You said: Look I saw 1 attachment: {what}."
 
 
+def a_picture(backend: str, what: str = "70 bytes") -> str:
+    return f"image {'png' if ROWS[backend].speaks == 'bedrock' else 'image/png'} {what}"
+
+
 async def test_an_image(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("Look", client.image())]), stream)
-    assert told.text == seen("image image/png 70 bytes")
+    assert (told.text, told.losses) == (seen(a_picture(backend)), {})
 
 
-CONTENT = {"openai": "messages[0].content[1]", "anthropic": "messages[0].content[1]", "gemini": "contents[0].parts[1]"}
+CONTENT = {
+    "openai": "messages[0].content[1]",
+    "anthropic": "messages[0].content[1]",
+    "gemini": "contents[0].parts[1]",
+    "responses": "input[0].content[1]",
+}
+FETCH = set(ROWS) - {"gemini", "bedrock", "vertex-claude"}
 
 
+@pytest.mark.parametrize("client", [*CONTENT, "azure", "vertex"], indirect=True)
 async def test_an_image_by_its_address(house: House, client: Speaker, backend: str, stream: bool) -> None:
     url = "https://example.com/a.png"
     ask = Ask(model=PLAIN[backend], turns=[client.user("Look", client.image(url))])
-    if client.name == backend == "gemini":  # who speaks to Google in its own words hears its own refusal
+    if (client.speaks, backend) == ("gemini", "gemini"):  # who speaks to Google in its own words hears its own refusal
         house.refusals = True
         with pytest.raises(errors.ClientError, match="unsupported file uri"):
             await client.ask(ask, stream)
         return
     told = await client.ask(ask, stream)
-    if backend == "gemini":
-        assert (told.text, told.losses[CONTENT[client.name]]) == ("You said: Look", "dropped")
+    if backend in FETCH:
+        assert told.text.startswith("You said: Look I saw 1 attachment: ") and url in json.dumps(house.sent)
     else:
-        assert told.text == seen(f"image {url}")
+        assert (told.text, told.losses[CONTENT[client.speaks]]) == ("You said: Look", "dropped")
 
 
 async def test_a_pdf(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("Look", client.pdf())]), stream)
-    assert told.text == seen(f"document application/pdf {len(PDF) * 3 // 4} bytes")
+    named = ROWS[backend].speaks == "bedrock" and client.speaks in ("openai", "responses")  # Converse takes no dot in a name
+    kind = "pdf" if ROWS[backend].speaks == "bedrock" else "application/pdf"
+    assert told.text == seen(f"document {kind} {len(PDF) * 3 // 4} bytes")
+    assert set(told.losses.values()) == ({"changed"} if named else set())
 
 
 def audio(client: Speaker) -> Any:
-    if client.name == "openai":
+    if client.speaks == "openai":
         return {"type": "input_audio", "input_audio": {"data": PIXEL, "format": "wav"}}
     return types.Part.model_validate({"inline_data": {"mime_type": "audio/wav", "data": PIXEL}})
 
 
 @pytest.mark.parametrize("client", ["openai", "gemini"], indirect=True)
+@pytest.mark.parametrize("backend", THREE, indirect=True)
 async def test_audio(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("Look", audio(client))]), stream)
     if backend == "anthropic":
-        assert (told.text, told.losses[CONTENT[client.name]]) == ("You said: Look", "dropped")
+        assert (told.text, told.losses[CONTENT[client.speaks]]) == ("You said: Look", "dropped")
     else:
         assert told.text == seen("audio audio/wav 70 bytes")
 
@@ -236,8 +265,10 @@ SAMPLING: dict[str, tuple[Json, dict[str, set[str]]]] = {
 }
 
 
+@pytest.mark.parametrize("client", THREE, indirect=True)
+@pytest.mark.parametrize("backend", THREE, indirect=True)
 async def test_losses_bear_the_clients_own_names(house: House, client: Speaker, backend: str, stream: bool) -> None:
-    own, lost = SAMPLING[client.name]
+    own, lost = SAMPLING[client.speaks]
     told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("hi")], own=own), stream)
     assert told.text == "You said: hi"
     assert lost[backend] <= told.losses.keys() <= lost[backend] | {"cache_control"}

@@ -6,9 +6,27 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from botocore.exceptions import ClientError
 from google.genai import errors, types
 from running import House
-from sdks_speakers import CITY, CLOSED, FILTER, LENGTH, PLAIN, STOP, Anthropic, Ask, Gemini, Json, OpenAI, Speaker, Tokens
+from sdks_speakers import (
+    CITY,
+    CLOSED,
+    FILTER,
+    LENGTH,
+    PLAIN,
+    ROWS,
+    SPEAK,
+    STOP,
+    THREE,
+    Anthropic,
+    Ask,
+    Gemini,
+    Json,
+    OpenAI,
+    Speaker,
+    Tokens,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -17,54 +35,80 @@ async def said(client: Speaker, backend: str, stream: bool, words: str, **fields
     return await client.ask(Ask(model=PLAIN[backend], turns=[client.user(words)], **fields), stream)
 
 
+STOPS = {
+    "openai": "stop",
+    "anthropic": "stop_sequences",
+    "gemini": "generationConfig.stopSequences",
+    "bedrock": "inferenceConfig.stopSequences",
+}
+
+
+@pytest.mark.parametrize("client", [*STOPS, "azure", "vertex"], indirect=True)
 async def test_a_stop_sequence(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "one END two", stops=["END"])
+    if backend == "responses":  # which has none
+        assert (told.text, told.losses) == ("You said: one END two", {STOPS[client.speaks]: "dropped"})
+        return
     assert told.text == "You said: one "
-    if client.name == backend == "anthropic":  # which alone tells that it was a stop sequence
-        assert (told.finish, told.raw.stop_sequence) == ("stop_sequence", "END")
+    if not {client.speaks, ROWS[backend].speaks} <= {"anthropic", "bedrock"}:  # who alone tell that it was a stop sequence
+        assert told.finish == STOP[client.speaks]
     else:
-        assert told.finish == STOP[client.name]
+        assert told.finish == "stop_sequence"
+        if client.speaks == "anthropic":
+            assert told.raw.stop_sequence == "END"
+
+
+LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "maxTokens")
 
 
 async def test_the_token_limit(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "[[length]]", limit=100)
-    assert (told.text, told.finish) == ("This answer is longer than", LENGTH[client.name])
-    limit = house.sent.get("generationConfig", {}).get("maxOutputTokens") or house.sent.get("max_tokens")
-    assert (limit or house.sent["max_completion_tokens"]) == 100
+    assert (told.text, told.finish) == ("This answer is longer than", LENGTH[client.speaks])
+    limits = {**house.sent, **house.sent.get("generationConfig", {}), **house.sent.get("inferenceConfig", {})}
+    assert {limits[name] for name in LIMITS if name in limits} == {100}
 
 
+@pytest.mark.parametrize("client", SPEAK, indirect=True)
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 async def test_a_content_filter(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "[[filter]]")
-    assert (told.text, told.finish) == ("I was about to ", FILTER[client.name])
+    assert (told.text, told.finish) == ("I was about to ", FILTER[client.speaks])
 
 
+@pytest.mark.parametrize("client", SPEAK, indirect=True)
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 async def test_a_refusal(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "[[refusal]]")
-    if client.name == backend == "openai":
+    if client.speaks == "openai" and backend in ("openai", "responses"):
         assert (told.text, told.native.refusal, told.finish) == ("", "I cannot help with that.", "stop")
     else:
         assert told.text == "I cannot help with that."
-    tells = backend == "anthropic" or (client.name, backend) == ("anthropic", "openai")  # who refuses by why it ended
-    assert told.finish == (FILTER if tells else STOP)[client.name]
+    by_end = backend in ("anthropic", "bedrock") or client.speaks == "anthropic" and backend in ("openai", "responses")
+    assert told.finish == (FILTER if by_end else STOP)[client.speaks]  # who refuses by why it ended
 
 
+@pytest.mark.parametrize("client", SPEAK, indirect=True)
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 async def test_a_blocked_prompt(house: House, client: Speaker, backend: str, stream: bool) -> None:
     """Google answers with nothing but the reason; the others refuse with a 400."""
     house.refusals = True
     if backend == "gemini":
         told = await said(client, backend, stream, "[[blocked]]")
-        assert (told.text, told.finish) == ("", None if client.name == "gemini" else FILTER[client.name])
-        if client.name == "gemini":
+        assert (told.text, told.finish) == ("", None if client.speaks == "gemini" else FILTER[client.speaks])
+        if client.speaks == "gemini":
             assert told.raw.prompt_feedback.block_reason == types.BlockedReason.SAFETY
         return
-    with pytest.raises((openai.BadRequestError, anthropic.BadRequestError, errors.ClientError)) as caught:
+    refused = (openai.BadRequestError, anthropic.BadRequestError, errors.ClientError, ClientError)
+    with pytest.raises(refused) as caught:
         await said(client, backend, stream, "[[blocked]]")
     assert "The prompt was blocked." in str(caught.value)
 
 
+@pytest.mark.parametrize("client", SPEAK, indirect=True)
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 async def test_an_empty_answer(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "[[empty]]")
-    assert (told.text, told.calls, told.thinking, told.finish) == ("", [], "", STOP[client.name])
+    assert (told.text, told.calls, told.thinking, told.finish) == ("", [], "", STOP[client.speaks])
 
 
 UNICODE = (
@@ -73,10 +117,14 @@ UNICODE = (
 )
 
 
+@pytest.mark.parametrize("client", SPEAK, indirect=True)
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 async def test_unicode_in_pieces(house: House, client: Speaker, backend: str, stream: bool) -> None:
     assert (await said(client, backend, stream, "[[unicode]]")).text == UNICODE
 
 
+@pytest.mark.parametrize("client", SPEAK, indirect=True)
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 async def test_a_long_stream(house: House, client: Speaker, backend: str) -> None:
     told = await said(client, backend, True, "[[long:400]]")
     assert told.text == "".join(f"word{index} " for index in range(400))
@@ -87,22 +135,25 @@ async def test_a_long_stream(house: House, client: Speaker, backend: str) -> Non
 
 
 async def test_usage(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    """Google tells nothing of what it writes to a cache, Converse nothing of reasoning, and Responses says 0 for not told."""
     told = await said(client, backend, stream, "[[usage]]")
-    written = 20 if "gemini" not in (client.name, backend) else None  # Google tells nothing of what it writes to a cache
-    assert told.tokens == Tokens(100, 21, 40, written, 16)
+    both, untold = {client.speaks, ROWS[backend].speaks}, 0 if client.speaks == "responses" else None
+    written = untold if "gemini" in both else 20
+    assert told.tokens == Tokens(100, 21, 40, written, untold if "bedrock" in both else 16)
 
 
 @pytest.mark.parametrize("client", ["openai", "gemini"], indirect=True)
 @pytest.mark.parametrize("backend", ["openai", "gemini"], indirect=True)
 async def test_audio_tokens(house: House, client: Speaker, backend: str, stream: bool) -> None:
     raw = (await said(client, backend, stream, "[[usage:audio]]")).raw
-    if client.name == "openai":
+    if client.speaks == "openai":
         assert raw.usage.prompt_tokens_details.audio_tokens == 10
     else:
         rows = raw.usage_metadata.prompt_tokens_details
         assert [row.token_count for row in rows if row.modality == types.MediaModality.AUDIO] == [10]
 
 
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 @pytest.mark.parametrize("client", ["openai"], indirect=True)
 async def test_openai_is_told_the_usage_of_a_stream_when_it_asks(house: House, client: OpenAI, backend: str) -> None:
     asked: Json = {"model": PLAIN[backend], "messages": [client.user("hi")], "stream": True}
@@ -115,6 +166,7 @@ async def test_openai_is_told_the_usage_of_a_stream_when_it_asks(house: House, c
     assert counted[-1].choices == [] and counted[-1].usage.total_tokens > counted[-1].usage.prompt_tokens > 0
 
 
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 @pytest.mark.parametrize("client", ["anthropic"], indirect=True)
 async def test_anthropic_is_told_the_input_at_the_end_at_the_latest(house: House, client: Anthropic, backend: str) -> None:
     asked: Json = {"model": PLAIN[backend], "max_tokens": 99, "messages": [client.user("[[usage]] hi")]}
@@ -132,8 +184,8 @@ async def test_anthropic_is_told_the_input_at_the_end_at_the_latest(house: House
 @pytest.mark.parametrize("client", ["openai", "gemini"], indirect=True)
 @pytest.mark.parametrize("backend", ["openai", "gemini"], indirect=True)
 async def test_logprobs(house: House, client: Speaker, backend: str, stream: bool) -> None:
-    own = {"logprobs": True, "top_logprobs": 2} if client.name == "openai" else {"response_logprobs": True, "logprobs": 2}
-    if client.name == "gemini" and stream:
+    own = {"logprobs": True, "top_logprobs": 2} if client.speaks == "openai" else {"response_logprobs": True, "logprobs": 2}
+    if client.speaks == "gemini" and stream:
         rows = [
             row async for row in await client.client.models.generate_content_stream(**client.fields(asked(client, backend, own)))
         ]
@@ -141,7 +193,7 @@ async def test_logprobs(house: House, client: Speaker, backend: str, stream: boo
         assert "".join(token.token for token in found) == "You said: hi"
         return
     raw = (await client.ask(asked(client, backend, own), stream)).raw
-    if client.name == "openai":
+    if client.speaks == "openai":
         tokens = raw.choices[0].logprobs.content
         assert "".join(token.token for token in tokens) == "You said: hi"
         assert [len(token.top_logprobs) for token in tokens] == [2, 2, 2]
@@ -156,21 +208,23 @@ def asked(client: Speaker, backend: str, own: Json) -> Ask:
     return Ask(model=PLAIN[backend], turns=[client.user("hi")], own=own)
 
 
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 @pytest.mark.parametrize("client", ["openai", "gemini"], indirect=True)
 async def test_two_choices(house: House, client: Speaker, backend: str, stream: bool) -> None:
-    own = {"n": 2} if client.name == "openai" else {"candidate_count": 2}
+    own = {"n": 2} if client.speaks == "openai" else {"candidate_count": 2}
     told = await client.ask(asked(client, backend, own), stream)
     assert told.text.startswith("You said: hi")
-    if backend == "anthropic":
-        path = "n" if client.name == "openai" else "generationConfig.candidateCount"
+    if backend in ("anthropic", "responses", "bedrock"):
+        path = "n" if client.speaks == "openai" else "generationConfig.candidateCount"
         assert told.losses[path] == "dropped"
-    elif client.name == "openai":
+    elif client.speaks == "openai":
         assert [choice.index for choice in told.raw.choices] == [0, 1]
         assert all(choice.message.content.startswith("You ") for choice in told.raw.choices)
     elif not stream:
         assert [candidate.index or 0 for candidate in told.raw.candidates] == [0, 1]
 
 
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 @pytest.mark.parametrize("client", ["openai"], indirect=True)
 async def test_openai_is_told_what_was_cited(house: House, client: OpenAI, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "[[citations]]")
@@ -178,10 +232,11 @@ async def test_openai_is_told_what_was_cited(house: House, client: OpenAI, backe
     links = [getattr(row, "url_citation", None) or row["url_citation"] for row in told.native.annotations]
     links = [link if isinstance(link, dict) else link.model_dump() for link in links]
     assert {link["url"] for link in links} == {"https://example.com/source"}
-    if backend != "anthropic":  # which cites with a whole block, not with a span of it
+    if backend not in ("anthropic", "bedrock"):  # which cite with a whole block, not with a span of it
         assert (links[0]["start_index"], links[0]["end_index"]) == (0, 16)
 
 
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 @pytest.mark.parametrize("client", ["gemini"], indirect=True)
 async def test_gemini_is_told_what_was_cited(house: House, client: Gemini, backend: str, stream: bool) -> None:
     told = await said(client, backend, stream, "[[citations]]")
@@ -190,6 +245,7 @@ async def test_gemini_is_told_what_was_cited(house: House, client: Gemini, backe
         assert told.raw.candidates[0].grounding_metadata.grounding_chunks[0].web.uri == "https://example.com/source"
 
 
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 @pytest.mark.parametrize("client", ["anthropic"], indirect=True)
 async def test_anthropic_is_told_what_was_cited_by_its_own_kind(house: House, client: Anthropic, backend: str) -> None:
     """Anthropic's citations point into its own search results: others' cannot be told, and the loss says so."""
@@ -208,7 +264,7 @@ async def test_gemini_is_told_of_a_picture(house: House, client: Gemini, stream:
     assert [(picture.mime_type, picture.data[:4]) for picture in pictures] == [("image/png", b"\x89PNG")]
 
 
-@pytest.mark.parametrize("client", ["openai", "anthropic"], indirect=True)
+@pytest.mark.parametrize("client", ["openai", "anthropic", "responses", "bedrock"], indirect=True)
 async def test_a_picture_goes_back_where_it_came_from(house: House, client: Speaker, stream: bool) -> None:
     """Neither client's answers can hold a picture: it travels sealed, and is whole again when the turn is sent back."""
     ask = Ask(model=PLAIN["gemini"], turns=[client.user("[[images_out]]")])
@@ -225,29 +281,31 @@ THINKING: dict[str, tuple[Json, str]] = {
     "anthropic": ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking"),
     "gemini": ({"thinking_config": {"thinking_budget": 1024}}, "generationConfig.thinkingConfig"),
 }
-STOPS = {"openai": "stop", "anthropic": "stop_sequences", "gemini": "generationConfig.stopSequences"}
 CHOICE = {"openai": "tool_choice", "anthropic": "tool_choice.type", "gemini": "toolConfig.functionCallingConfig.mode"}
 
 
+@pytest.mark.parametrize("client", THREE, indirect=True)
 @pytest.mark.parametrize("model", ["openai/gpt-5.5", "openai/gpt-6-sol"])
 async def test_effort_beside_tools(house: House, client: Speaker, model: str) -> None:
-    own, path = THINKING[client.name]
+    own, path = THINKING[client.speaks]
     told = await client.ask(Ask(model=model, turns=[client.user("hi")], tools={"weather": CITY}, own=own), stream=False)
     assert told.text == "You said: hi I have 1 tool."
     assert told.losses[path] == "dropped"
 
 
+@pytest.mark.parametrize("client", THREE, indirect=True)
 @pytest.mark.parametrize("model", ["openai/o3", "openai/gpt-5.5"])
 async def test_stop_sequences_of_a_reasoning_model(house: House, client: Speaker, model: str) -> None:
     told = await client.ask(Ask(model=model, turns=[client.user("one END two")], stops=["END"]), stream=False)
-    assert (told.text, told.losses[STOPS[client.name]]) == ("You said: one END two", "dropped")
+    assert (told.text, told.losses[STOPS[client.speaks]]) == ("You said: one END two", "dropped")
 
 
+@pytest.mark.parametrize("client", THREE, indirect=True)
 @pytest.mark.parametrize("model", ["anthropic/claude-opus-5-5", "anthropic/claude-sonnet-5-5"])
 async def test_a_forced_tool_of_a_model_that_cannot_be_forced(house: House, client: Speaker, model: str) -> None:
     ask = Ask(model=model, turns=[client.user("hi")], tools={"weather": CITY}, force="any")
     told = await client.ask(ask, stream=False)
-    assert (told.text, told.losses[CHOICE[client.name]]) == ("You said: hi I have 1 tool.", "changed")
+    assert (told.text, told.losses[CHOICE[client.speaks]]) == ("You said: hi I have 1 tool.", "changed")
 
 
 TEMPERATURE: dict[str, tuple[Json, str]] = {
@@ -257,9 +315,10 @@ TEMPERATURE: dict[str, tuple[Json, str]] = {
 }
 
 
+@pytest.mark.parametrize("client", THREE, indirect=True)
 @pytest.mark.parametrize("model", ["anthropic/claude-opus-5-5", "openai/o3", "openai/gpt-5.5"])
 async def test_temperature_of_a_model_that_has_none(house: House, client: Speaker, model: str) -> None:
-    own, path = TEMPERATURE[client.name]
+    own, path = TEMPERATURE[client.speaks]
     told = await client.ask(Ask(model=model, turns=[client.user("hi")], own=own), stream=False)
     assert (told.text, told.losses[path]) == ("You said: hi", "dropped")
     assert "temperature" not in house.sent and "top_p" not in house.sent
@@ -270,7 +329,7 @@ async def test_temperature_above_one_is_more_than_claude_takes(house: House, cli
     own = {"temperature": 1.5}
     told = await client.ask(Ask(model=PLAIN["anthropic"], turns=[client.user("hi")], own=own), stream=False)
     assert told.text == "You said: hi" and house.sent["temperature"] == 1
-    assert told.losses[TEMPERATURE[client.name][1]] == "changed"
+    assert told.losses[TEMPERATURE[client.speaks][1]] == "changed"
 
 
 FORMS = {"openai": "response_format", "anthropic": "output_config.format"}
@@ -285,7 +344,7 @@ async def test_a_form_beside_tools(house: House, client: Speaker, model: str) ->
     if model == "gemini/gemini-3-pro":
         assert json.loads(told.text) == {"a": "mock a"}
     else:
-        assert (told.text, told.losses[FORMS[client.name]]) == ("You said: hi I have 1 tool.", "dropped")
+        assert (told.text, told.losses[FORMS[client.speaks]]) == ("You said: hi I have 1 tool.", "dropped")
 
 
 @pytest.mark.parametrize("client", ["openai", "anthropic"], indirect=True)
@@ -293,14 +352,16 @@ async def test_losses_where_the_sdks_show_heads(house: House, client: OpenAI | A
     fields = client.fields(
         Ask(model="gemini/gemini-2.5-flash", turns=[client.user("hi")], parallel=False, tools={"weather": CITY})
     )
-    if client.name == "openai":
+    if client.speaks == "openai":
         raw = await client.client.chat.completions.with_raw_response.create(**fields)
     else:
         raw = await client.client.messages.with_raw_response.create(**fields)
-    path = {"openai": "parallel_tool_calls", "anthropic": "tool_choice.disable_parallel_tool_use"}[client.name]
+    path = {"openai": "parallel_tool_calls", "anthropic": "tool_choice.disable_parallel_tool_use"}[client.speaks]
     assert raw.headers["x-interlingua-losses"] == f"{path};dropped"
 
 
+@pytest.mark.parametrize("client", SPEAK, indirect=True)
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
 async def test_names_and_arguments_survive(house: House, client: Speaker, backend: str, stream: bool) -> None:
     """A schema with everything that a vendor's dialect may choke on."""
     schema: Json = {

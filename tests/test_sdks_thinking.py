@@ -4,25 +4,31 @@ The mock knows its own seals and refuses any other, and newer Gemini models refu
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from running import House
-from sdks_speakers import CITY, PLAIN, STOP, THINKS, TOOL, Ask, Json, Speaker, Told, losses_in
+from sdks_speakers import CITY, PLAIN, ROWS, SPEAK, STOP, THINKS, TOOL, Ask, Json, Speaker, Told, losses_in
 
 from interlingua.mock import seal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SEALING = ["anthropic", "gemini"]  # the backends that sign reasoning
+SEALING = ["anthropic", "gemini"]  # the backends that sign reasoning, of those that more is asked of
+SEALS = ("signature", "thoughtSignature", "encrypted_content", "redactedContent")
 
 
 async def test_reasoning_is_told_and_can_be_sent_back(house: House, client: Speaker, backend: str, stream: bool) -> None:
-    ask = Ask(model=PLAIN[backend], turns=[client.user("[[reasoning]] hi")])
+    ask = Ask(model=THINKS[backend], turns=[client.user("[[reasoning]] hi")], think=True, limit=4096)
     first = await client.ask(ask, stream)
-    assert (first.text, first.finish) == ("So far so good. You said: hi", STOP[client.name])
-    assert first.thinking.startswith("Step 1: the user wants") and "Step 2: the user wants" in first.thinking
-    assert first.tokens.reasoning == 30
+    assert (first.text, first.finish) == ("So far so good. You said: hi", STOP[client.speaks])
+    if client.speaks == "openai" and ROWS[backend].speaks in ("gemini", "responses"):  # who show it to those who ask to see it
+        assert first.thinking == ""
+    else:
+        assert first.thinking.startswith("Step 1: the user wants") and "Step 2: the user wants" in first.thinking
+    if "bedrock" not in (client.speaks, backend):  # Converse does not count them
+        assert first.tokens.reasoning == 30
     ask.turns += [first.native, client.user("go on")]
     assert (await client.ask(ask, stream)).text == "You said: go on"
 
@@ -30,7 +36,12 @@ async def test_reasoning_is_told_and_can_be_sent_back(house: House, client: Spea
 async def test_effort_reaches_the_model(house: House, client: Speaker, backend: str, stream: bool) -> None:
     told = await client.ask(Ask(model=THINKS[backend], turns=[client.user("hi")], think=True, limit=4096), stream)
     assert told.text == "You said: hi"
-    match backend:
+    match ROWS[backend].speaks:
+        case "bedrock":
+            assert house.sent["additionalModelRequestFields"]["thinking"]["type"] == "enabled"
+        case "responses":
+            shown = {} if client.speaks == "openai" else {"summary": "auto"}
+            assert house.sent["reasoning"] in ({"effort": "low", **shown}, {"effort": "minimal", **shown})
         case "openai":
             assert house.sent["reasoning_effort"] == "low"
         case "anthropic":
@@ -45,17 +56,27 @@ EFFORTS: dict[str, tuple[Json, str]] = {
     "openai": ({"reasoning_effort": "high"}, "reasoning_effort"),
     "anthropic": ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}, "output_config.effort"),
     "gemini": ({"thinking_config": {"thinking_level": "HIGH"}}, "generationConfig.thinkingConfig.thinkingLevel"),
+    "responses": ({"reasoning": {"effort": "high"}}, "reasoning.effort"),
+    "bedrock": (
+        {"additionalModelRequestFields": {"thinking": {"type": "adaptive"}}, "outputConfig": {"effort": "high"}},
+        "outputConfig.effort",
+    ),
 }
 HIGH = {
     "openai/gpt-5.5": {"reasoning_effort": "high"},
     "anthropic/claude-opus-4-8": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+    "bedrock/anthropic.claude-opus-4-8-v1:0": {
+        "additionalModelRequestFields": {"thinking": {"type": "adaptive"}},
+        "outputConfig": {"effort": "high"},
+    },
     "gemini/gemini-3-pro": {"generationConfig": {"thinkingConfig": {"thinkingLevel": "HIGH"}}},
 }
 
 
+@pytest.mark.parametrize("client", SPEAK, indirect=True)
 @pytest.mark.parametrize("model", HIGH)
 async def test_a_high_effort_is_high_everywhere(house: House, client: Speaker, model: str) -> None:
-    own, path = EFFORTS[client.name]
+    own, path = EFFORTS[client.speaks]
     told = await client.ask(Ask(model=model, turns=[client.user("hi")], own=own), stream=False)
     assert told.text == "You said: hi"
     assert path not in told.losses
@@ -66,19 +87,26 @@ async def test_a_high_effort_is_high_everywhere(house: House, client: Speaker, m
 # Seals
 
 
-def sealed(house: House, backend: str) -> list[str]:
+def sealed(house: House) -> list[str]:
     """The seals that the last request brought to the backend."""
-    if backend == "anthropic":
-        blocks: list[Json] = [b for m in house.sent["messages"] if m["role"] == "assistant" for b in m["content"]]
-        found = [block.get("signature") or block.get("data") for block in blocks]
-    else:
-        found = [part.get("thoughtSignature") for content in house.sent["contents"] for part in content["parts"]]
-    return [text for text in found if text]
+    return list(seals_in(house.sent))
+
+
+def seals_in(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from seals_in(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in SEALS or key == "data" and value.get("type") == "redacted_thinking":
+                yield item
+            else:
+                yield from seals_in(item)
 
 
 async def called(client: Speaker, ask: Ask, stream: bool) -> Told:
     first = await client.ask(ask, stream)
-    assert first.calls and first.finish == TOOL[client.name]
+    assert first.calls and first.finish == TOOL[client.speaks]
     return first
 
 
@@ -88,25 +116,42 @@ async def round_of_tools(client: Speaker, ask: Ask, first: Told, turn: Any, stre
     assert second.text == "The tools gave: " + "; ".join(f"{call.name}: mild" for call in first.calls)
 
 
-@pytest.mark.parametrize("back", ["as_it_came", "bare"])
-@pytest.mark.parametrize("scenario", ["think_tool", "parallel"])
+@pytest.mark.parametrize("backend", [name for name, row in ROWS.items() if row.speaks != "openai"], indirect=True)
+async def test_seals_come_back(house: House, client: Speaker, backend: str, stream: bool, request: pytest.FixtureRequest) -> None:
+    first = await sent_back(house, client, backend, stream, f"[[think_tool]] {request.node.name}", as_it_came=True)
+    shown = client.speaks != "openai" or ROWS[backend].speaks in ("anthropic", "bedrock")
+    assert bool(first.thinking) is shown
+
+
 @pytest.mark.parametrize("backend", SEALING, indirect=True)
-async def test_seals_come_back(
-    house: House, client: Speaker, backend: str, stream: bool, scenario: str, back: str, request: pytest.FixtureRequest
+async def test_seals_come_back_to_a_client_that_forgot_them(
+    house: House, client: Speaker, backend: str, stream: bool, request: pytest.FixtureRequest
 ) -> None:
-    """Whether the client sends back what the SDK gave it, or only ids, names and arguments: the gateway remembers."""
-    if (backend, scenario) == ("anthropic", "parallel"):
-        scenario = "think_tool"
-    asked = client.user(f"[[{scenario}]] {request.node.name}")  # ids follow from the words: each test has its own
-    ask = Ask(model=THINKS[backend], turns=[asked], tools={"weather": CITY, "time": CITY}, think=True)
+    """Only ids, names and arguments are sent back: the gateway remembers."""
+    await sent_back(house, client, backend, stream, f"[[think_tool]] {request.node.name}", as_it_came=False)
+
+
+@pytest.mark.parametrize("backend", ["gemini"], indirect=True)
+@pytest.mark.parametrize("as_it_came", [True, False])
+async def test_seals_of_parallel_calls_come_back(
+    house: House, client: Speaker, backend: str, stream: bool, as_it_came: bool, request: pytest.FixtureRequest
+) -> None:
+    await sent_back(house, client, backend, stream, f"[[parallel]] {request.node.name}", as_it_came)
+
+
+async def sent_back(house: House, client: Speaker, backend: str, stream: bool, words: str, as_it_came: bool) -> Told:
+    """`words`: ids follow from them, and each test has its own."""
+    tools = {"weather": CITY, "time": CITY}
+    ask = Ask(model=THINKS[backend], turns=[client.user(words)], tools=tools, think=True, limit=4096)
     first = await called(client, ask, stream)
-    assert first.thinking.startswith("Step 1:") or backend == "gemini"
-    await round_of_tools(client, ask, first, first.native if back == "as_it_came" else client.bare(first), stream)
-    seals = sealed(house, backend)
+    await round_of_tools(client, ask, first, first.native if as_it_came else client.bare(first), stream)
+    origin, seals = ROWS[backend].speaks.replace("bedrock", "anthropic"), sealed(house)
     assert seals
     for text in seals:
-        assert text.startswith("mock-sig-anthropic-") if backend == "anthropic" else seal.is_token_bytes("gemini", text)
+        plain = text.startswith("mock-sig-anthropic-") if origin == "anthropic" else seal.is_token(origin, text)
+        assert plain or origin == "gemini" and seal.is_token_bytes("gemini", text)
     assert not [path for path in losses_in(client.heads.get("x-interlingua-losses", "")) if "ignature" in path]
+    return first
 
 
 async def test_hidden_reasoning_comes_back(house: House, client: Speaker, stream: bool) -> None:
@@ -116,7 +161,7 @@ async def test_hidden_reasoning_comes_back(house: House, client: Speaker, stream
     assert "This was hidden." not in str(first.native)
     ask.turns += [first.native, client.user("go on")]
     assert (await client.ask(ask, stream)).text == "You said: go on"
-    thought, hidden = sealed(house, "anthropic")
+    thought, hidden = sealed(house)
     assert thought.startswith("mock-sig-anthropic-") and seal.is_token("anthropic", hidden)
 
 
@@ -146,4 +191,4 @@ async def test_memory_does_not_mistake_one_call_for_another(
     stranger = Told(**{f: getattr(first, f) for f in first.__struct_fields__})
     stranger.calls = [type(first.calls[0])("call_stranger", "weather", {"city": "Nowhere"})]
     await round_of_tools(client, ask, stranger, client.bare(stranger), stream=False)
-    assert sealed(house, "anthropic") == []
+    assert sealed(house) == []

@@ -96,5 +96,6 @@ def format_error(failure: Failure) -> tuple[int, Json]:
 def error_of(failure: Failure) -> Json:
     """The error itself."""
     kind = _TYPES.get(failure.kind, "invalid_request_error" if failure.status < 500 else "server_error")
-    code = (None if failure.extras else failure.code) or _CODES.get(failure.kind)  # another provider's word is none of ours
+    said = failure.code if not failure.extras or VENDOR in failure.extras else None  # another provider's word is none of ours
+    code = said or _CODES.get(failure.kind)
     return {"message": failure.message, "type": kind, "param": failure.param, "code": code}

@@ -4,7 +4,7 @@ Source: the discovery document aiplatform.v1; anthropic.lib.vertex for Claude's 
 """
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -92,7 +92,18 @@ def claude(call: Call, model: str, streamed: bool, options: Options) -> Reply | 
         raise bad("model: Extra inputs are not permitted")
     if bool(body.get("stream")) is not streamed:
         raise bad("stream: must be as the method says")
+    for number, message in enumerate(a_list(body.get("messages"))):
+        sent_along(an_object(message).get("content"), f"messages.{number}.content")
     return anthropic.messages(replace(call, body=encode({"model": model, **body})), version, options)
+
+
+def sent_along(content: Any, where: str) -> None:
+    """Claude fetches nothing here."""
+    for number, block in enumerate(a_list(content)):
+        source = an_object(an_object(block).get("source"))
+        if source.get("type") in ("url", "file"):
+            raise bad(f"{where}.{number}.source: only base64-encoded sources are supported")
+        sent_along(an_object(block).get("content"), f"{where}.{number}.content")
 
 
 def refuse(call: Call, refusal: Refusal) -> Reply:

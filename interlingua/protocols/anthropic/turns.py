@@ -60,6 +60,7 @@ class Turns:
         self._request, self._marks, self._lose = request, marks, lose
         self._own = bool(note(request, NAME, "~own"))
         self._claude = target.facts.family == "claude"
+        self._fetches = "base64_only" not in target.quirks
         self._mid_system = claude(target.model).mid_system
         self._last_system = (-1, 0)  # the last system message hoisted: its place, and its first block's
         self._results: list[Json] | None = None  # the content of an open turn of results
@@ -256,6 +257,8 @@ class Turns:
             return self._drop(path, "an assistant's turn holds no media")
         if part.kind not in ("image", "document"):
             return self._drop(path, f"Anthropic takes no {part.kind}")
+        if not self._fetches and (part.url is not None or part.file is not None):
+            return self._drop(path, "this host fetches nothing: it takes what is sent along")
         source = note(part, NAME, "~source") or self._source(part, path)
         if source is None:
             return None

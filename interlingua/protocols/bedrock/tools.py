@@ -136,7 +136,7 @@ def _format_tool(tool: Function, path: str, target: Target, kin: Family, own: bo
         spec["inputSchema"] = {"json": schema}
     if tool.strict is not None and (strict or own):
         spec["strict"] = tool.strict
-    elif tool.strict is not None:
+    elif tool.strict:  # false asks for nothing
         lose(f"{path}.strict", "dropped", "the model has no strict tools")
     out: Json = {"toolSpec": spec}
     if tool.extras:

@@ -155,7 +155,7 @@ def _mode(choice: ToolChoice, request: Request, lose: Lose) -> str | None:
     if mode in (None, "AUTO") and said and all(strict for _, strict in said):
         return "VALIDATED"
     for k, strict in said:
-        if strict is not None:
+        if strict:  # false asks for nothing
             held = mode in ("ANY", "VALIDATED")
             lose(f"tools[{k}].strict", "dropped", f"{mode} is strict with all" if held else "Gemini is strict with all or none")
     return mode

@@ -163,11 +163,20 @@ class Items:
                 self.out.append(item)
         self._finish(run)
         spot.j = -1
+        self._lead(first)
         if len(self.out) == first:
             if message.parts:
                 spot.drop("nothing of it can be said")
             else:
                 self.out.append({"role": "assistant", "content": ""})
+
+    def _lead(self, first: int) -> None:
+        """Reasoning that ends a turn is refused: what it led to is what a client that joins a turn's texts put before it."""
+        last = len(self.out)
+        while last > first and self.out[last - 1].get("type") == "reasoning":
+            last -= 1
+        if first < last < len(self.out):
+            self.out.append(self.out.pop(last - 1))
 
     def _finish(self, run: list[tuple[AnyPart, Json]]) -> None:
         """Writes a message of the assistant's."""
