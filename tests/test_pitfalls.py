@@ -630,9 +630,16 @@ async def test_f50_a_provider_is_left_when_its_client_leaves(tmp_path: Path, pat
 # g. Memory, h. Fallback: what concerns streams
 
 
+def alive() -> list[object]:
+    """All that is of one request."""
+    gc.collect()
+    return [thing for thing in gc.get_objects() if isinstance(thing, server.Exchange | server.Stream | Call | Answer)]
+
+
 @pytest.mark.parametrize("path", ASKED)
 async def test_g51_a_stream_leaves_nothing_behind(start: Start, path: str):
     """Whether it came to its end, was left, or broke."""
+    others = alive()  # whatever other tests have kept
     house = await start()
     async with httpx2.AsyncClient(base_url=house.url, timeout=5) as client:
         for words in ("hi", "[[cut:1]]", "[[gap:5]] " + "word " * 2000):
@@ -642,9 +649,7 @@ async def test_g51_a_stream_leaves_nothing_behind(start: Start, path: str):
                 while await anext(pieces, None) and "gap" not in words:
                     pass
     await peers.settle(lambda: house.mock.journal.aborted == 1)
-    kinds = (server.Exchange, server.Stream, Call, Answer)
-    gc.collect()
-    assert [thing for thing in gc.get_objects() if isinstance(thing, kinds)] == []
+    assert [thing for thing in alive() if not any(thing is other for other in others)] == []
 
 
 @pytest.mark.parametrize(("words", "tokens"), [("[[error_event:0]]", 0), ("[[cut:0]]", 0), ("[[500]]", 0), ("hi", 1)])
