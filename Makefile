@@ -25,7 +25,7 @@ run-real: .venv/run.stamp ## the same tour before a genuine small model, on this
 	@trap : INT; $(BIN)/python -m real
 
 test: .venv/dev.stamp ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-deploy: .venv/deploy.stamp .tools/helm ## lint, render and try what is in deploy/ (needs go and prometheus)
 	@PATH="$(CURDIR)/.tools:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest deploy/tests

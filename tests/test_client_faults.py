@@ -504,8 +504,8 @@ def deflated(data: bytes, window: int) -> bytes:
 
 PLAIN = bytes(range(256)) * 40 + bytes(300_000)
 ENCODED = {
-    "gzip": gzip.compress(PLAIN),
-    "x-gzip": gzip.compress(PLAIN[:1000]) + gzip.compress(PLAIN[1000:]),
+    "gzip": gzip.compress(PLAIN, mtime=0),
+    "x-gzip": gzip.compress(PLAIN[:1000], mtime=0) + gzip.compress(PLAIN[1000:], mtime=0),
     "deflate": deflated(PLAIN, 15),
     "Deflate": deflated(PLAIN, -15),
     "identity": PLAIN,
