@@ -133,6 +133,6 @@ class Core:
 
 def _stations(providers: dict[str, Provider]) -> dict[str, Station]:
     return {
-        name: Station(name, provider.backend.settings.weight, provider.backend.priority, provider.free)
+        name: Station(name, provider.backend.settings.weight, provider.backend.priority, provider.free if provider.ring else None)
         for name, provider in providers.items()
     }

@@ -1,7 +1,8 @@
 """What a backend's requests have shown of it, model by model: how fast, how busy, how often it failed, and its breaker.
 
 Nobody is asked here, and the time is told by a clock that is given: figures in, figures out. Only what is the backend's own
-fault counts against it: a 400 says that it is alive, and a 429 that it is busy, which its keys' rest looks after.
+fault counts against it: a 400 says that it is alive, and a 429 that it is busy. Where one of several keys was told so, that key
+rests (keypool.py); where there is but one, the model does, as long as another can be asked instead.
 
     closed      asked like any other
     open        after `failures` in a row, or more than `error_rate` of at least VOLUME answers in the window: left alone
@@ -22,6 +23,7 @@ Cause = Literal["429", "5xx", "timeout", "connect", "context_window", "content_f
 Clock = Callable[[], float]
 
 VOLUME: Final = 20  # answers in a window before their share of failures says anything
+BUSY: Final = 1.0  # seconds that a model with one key rests after a 429 that does not say how long
 NEED: Final = 1.0  # seconds an open breaker rests at least, where no other backend is left
 HALF_LIFE: Final = 30.0  # seconds in which an old latency loses half its weight, so that a slow backend is tried again
 _SMOOTH: Final = 0.3  # the weight of the newest latency
@@ -61,13 +63,14 @@ def _always() -> float:
 
 
 class Station:
-    """What all models of a backend share. `free`: seconds until one of its keys may be used. `down`: what its active check
-    found wrong; "": nothing."""
+    """What all models of a backend share. `free`: seconds until one of its keys may be used; None: they are not told apart.
+    `down`: what its active check found wrong; "": nothing."""
 
-    __slots__ = ("_at", "down", "free", "name", "priority", "purse", "weight")
+    __slots__ = ("_at", "down", "free", "name", "one_key", "priority", "purse", "weight")
 
-    def __init__(self, name: str, weight: int = 1, priority: int = 10, free: Callable[[], float] = _always) -> None:
-        self.name, self.weight, self.priority, self.free = name, weight, priority, free
+    def __init__(self, name: str, weight: int = 1, priority: int = 10, free: Callable[[], float] | None = None) -> None:
+        self.name, self.weight, self.priority = name, weight, priority
+        self.free, self.one_key = free or _always, free is None
         self.down = ""
         self.purse, self._at = _PURSE[0], inf
 
@@ -135,6 +138,7 @@ class Health:
         "_row",
         "_since",
         "begun",
+        "busy",
         "in_flight",
         "last",
         "model",
@@ -154,6 +158,7 @@ class Health:
         self.in_flight = 0
         self.requests = 0
         self.begun = 0.0  # when it was last asked
+        self.busy = 0.0  # others are asked first until then
         self.last: tuple[float, Failure] | None = None  # its last failure, and when
         self.streamed, self.whole = Pace(), Pace()
         self._row = 0  # failures in a row
@@ -166,7 +171,9 @@ class Health:
         return self.streamed if stream else self.whole
 
     def ready(self, now: float) -> bool:
-        """Whether it may be asked now: closed, or due for a probe; up, and with a key to spare."""
+        """Whether it may be asked now: closed, or due for a probe; up, not busy, and with a key to spare."""
+        if now < self.busy:
+            return False
         if self.state != "closed" and (self._probing or now < self._opened + self._breaker.open_for):
             return False
         return not self.station.down and not self.station.free()
@@ -199,6 +206,8 @@ class Health:
     def failed(self, probe: bool, failure: Failure) -> None:
         now = self._clock()
         if not is_harm(failure):
+            if self.station.one_key and cause_of(failure) == "429":
+                self.busy = now + (BUSY if failure.retry_after is None else failure.retry_after)
             return self._alive(probe, now)
         self.last = now, failure
         self._row += 1

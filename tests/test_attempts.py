@@ -411,3 +411,19 @@ async def test_keys_that_rest_too_long_are_a_429_that_says_how_long():
     with pytest.raises(RateLimited, match="its keys rest") as caught:
         await pool.ask()
     assert caught.value.failure.retry_after == 3600.0 and pool.asked == pool.slept == []
+
+
+async def test_who_answers_429_is_passed_over_while_it_wants_to_rest_and_another_is_well():
+    pool = Pool("a b")
+    pool.acts["a"] = [failure(429, "rate_limit", retry_after=3.0), said()]
+    assert await pool.backends(5) == ["b", "b", "b", "a", "a"]
+    assert pool.asked == ["a", "b", "b", "b", "a", "a"]
+
+
+async def test_who_answers_429_is_still_asked_where_there_is_no_other():
+    pool = Pool("a", attempts=1)
+    pool.acts["a"] = [failure(429, "rate_limit", retry_after=3.0)]
+    for _ in range(3):
+        with pytest.raises(ProviderFailure):
+            await pool.ask()
+    assert pool.asked == ["a"] * 3 and pool.slept == []

@@ -5,7 +5,7 @@ from pools import BROKEN, FULL, LATE, LIMIT, WRONG, failure
 
 from interlingua.config import Breaker
 from interlingua.errors import UpstreamUnreachable
-from interlingua.health import HALF_LIFE, VOLUME, Board, Health, Pace, Station
+from interlingua.health import BUSY, HALF_LIFE, VOLUME, Board, Health, Pace, Station
 from interlingua.ir import Failure
 from interlingua.routing import Decision
 
@@ -48,13 +48,33 @@ def test_failures_in_a_row_open_the_breaker(harm: Failure):
     assert health.last == (100.0, harm)
 
 
-@pytest.mark.parametrize("innocent", [WRONG, LIMIT, FULL, failure(404, "not_found")])
+@pytest.mark.parametrize("innocent", [WRONG, FULL, failure(404, "not_found")])
 def test_what_is_not_its_fault_does_not_count(innocent: Failure):
     clock = Clock()
     health = clock.health()
     for _ in range(50):
         one(health, clock, innocent)
     assert health.ready(clock()) and health.last is None
+
+
+@pytest.mark.parametrize("asked, rest", [(None, BUSY), (7.0, 7.0)])
+def test_a_429_is_no_fault_but_others_are_asked_first_for_as_long_as_it_says(asked: float | None, rest: float):
+    clock = Clock()
+    health = clock.health()
+    for _ in range(50):
+        one(health, clock, failure(429, "rate_limit", retry_after=asked))
+    assert (health.state, health.last, health.in_need(clock())) == ("closed", None, 0.0)
+    clock.now += rest - 0.25
+    assert not health.ready(clock())
+    clock.now += 0.25
+    assert health.ready(clock())
+
+
+def test_a_429_to_one_of_several_keys_is_that_keys_alone():
+    clock = Clock()
+    health = Health(Station("a", free=lambda: 0.0), "m", Breaker(), clock)
+    one(health, clock, LIMIT)
+    assert health.ready(clock())
 
 
 def test_one_probe_decides():
