@@ -331,6 +331,36 @@ def test_any_error_body_gives_a_failure(protocol: Protocol, status: int, body: b
         assert 400 <= told_status < 600 and msgspec.json.encode(told_body)
 
 
+# How each protocol's own error is known
+OWN_ERROR: dict[str, Any] = {
+    "openai": lambda body: body["error"]["message"],
+    "responses": lambda body: body["error"]["message"],
+    "anthropic": lambda body: body["type"] == "error" and body["error"]["type"] and body["error"]["message"],
+    "gemini": lambda body: body["error"]["code"] == 429 and body["error"]["status"] and body["error"]["message"],
+    "bedrock": lambda body: body["message"],
+}
+
+
+@every
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": {"message": "slow down", "code": 429}}',
+        b'{"error": "slow down"}',
+        b'{"message": "slow down"}',
+        b'{"detail": [{"msg": "slow down"}]}',
+        b'{"error": {}}',
+        b'{"type": "error"}',
+    ],
+)
+def test_what_stands_before_a_provider_is_told_in_the_clients_own_shape(protocol: Protocol, body: bytes) -> None:
+    """A proxy's error, or a dialect's own, is no error of the protocol's: only one that is may be handed on as it came."""
+    failure = protocol.parse_error(429, body)
+    for client in PROTOCOLS.values():
+        status, told = client.format_error(failure)
+        assert status == 429 and OWN_ERROR[client.NAME](told)
+
+
 def test_messages_hold_every_kind_of_part() -> None:
     """The strategies above would prove nothing of a part they never build."""
     kinds = {cls.__name__ for cls in Part.__subclasses__()}

@@ -88,8 +88,9 @@ def failure_of(status: int | None, body: Json | None) -> Failure:
 
 
 def format_error(failure: Failure) -> tuple[int, Json]:
-    if VENDOR in failure.extras:
-        return failure.status, failure.extras[VENDOR]
+    mine = failure.extras.get(VENDOR)
+    if mine is not None and as_obj(mine.get("error")):  # some who speak the dialect have a shape of their own
+        return failure.status, mine
     return 503 if failure.status == 529 else failure.status, {"error": error_of(failure)}
 
 

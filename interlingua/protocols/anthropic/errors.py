@@ -63,7 +63,8 @@ def failure_of(status: int | None, body: Json | None) -> Failure:
 
 
 def format_error(failure: Failure) -> tuple[int, Json]:
-    if NAME in failure.extras:
-        return failure.status, failure.extras[NAME]
+    mine = failure.extras.get(NAME)
+    if mine is not None and mine.get("type") == "error" and as_obj(mine.get("error")):  # not what only stands where they do
+        return failure.status, mine
     word = _WORDS.get(failure.kind, "invalid_request_error" if failure.status < 500 else "api_error")
     return failure.status, {"type": "error", "error": {"type": word, "message": failure.message}}

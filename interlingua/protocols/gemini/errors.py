@@ -98,7 +98,8 @@ def _closer(failure: Failure, details: list[Json]) -> str:
 def format_error(failure: Failure) -> tuple[int, Json]:
     status = 503 if failure.status == 529 else failure.status
     mine = failure.extras.get(NAME)
-    if mine is not None and type(code := as_obj(mine.get("error")).get("code")) is int:
+    own = as_obj(mine.get("error")) if mine is not None else {}
+    if mine is not None and type(code := own.get("code")) is int and as_text(own.get("status")):
         status = code if failure.kind == "authentication" and 400 <= code < 500 else status
         return status, {"error": mine["error"], **mine}  # the SDK knows an error frame by its first key
     word = _WORDS.get(failure.kind) or ("INVALID_ARGUMENT" if status < 500 else "INTERNAL")
