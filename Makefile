@@ -1,10 +1,10 @@
 # `make` alone lists what there is. Needs nothing but make and Python 3.11 or later; uv makes the set-up faster.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-real test test-deploy test-real check fix fuzz bench bench-quick lock clean
+.PHONY: help run run-real test test-deploy test-real check fix fuzz chaos chaos-quick bench bench-quick lock clean
 
 BIN := .venv/bin
-CODE := interlingua tests bench tools deploy real
+CODE := interlingua tests bench tools deploy real chaos
 HELM := v4.3.1
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -44,6 +44,12 @@ fix: .venv/dev.stamp ## format, and mend what ruff can mend
 
 fuzz: .venv/dev.stamp ## atheris on every decoder and parser, a minute each
 	@$(BIN)/python tools/fuzz.py
+
+chaos: .venv/dev.stamp ## providers that fail in every way, clients that keep asking: about 4 minutes (docs/chaos.md)
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) $(SCENES)
+
+chaos-quick: .venv/dev.stamp ## a part of it, always the same, under a minute
+	@PYTHONPATH=tests $(BIN)/python -m chaos --quick --seed $(or $(SEED),1) $(SCENES)
 
 bench: .venv/dev.stamp ## measure against Envoy, nginx and LiteLLM, about 8 minutes (docs/bench.md)
 	@$(BIN)/python -m bench
