@@ -304,6 +304,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "text": Scenario("a text, whatever else is asked for", lambda ask, _: text_answer(ask, default_text(ask))),
     "vision": Scenario("a text naming every attachment received", lambda ask, _: text_answer(ask, default_text(ask))),
     "tool": Scenario("calls the first tool, or the one that is forced; arguments are made from its schema", one_tool),
+    "tool_once": Scenario("tool; with a tool's result, the default", lambda ask, _: default(ask) if ask.results else one_tool(ask)),
     "parallel": Scenario("calls the first two tools, or the only one twice", two_tools),
     "interleaved": Scenario("parallel; the argument pieces of both take turns (OpenAI)", flagged(two_tools, "interleaved")),
     "whole_args": Scenario("parallel; the arguments come in one piece", flagged(two_tools, "whole_args")),
