@@ -85,8 +85,8 @@ def test_images_and_documents_in_results_are_kept():
         id="1",
         parts=[Text(text="see"), Media(kind="image", data="iVBORw0KGgo=", mime="image/png"), Media(kind="document", text="w")],
     )
-    body, losses = sent(Request(model="m", messages=[call, Message(role="tool", parts=[result])]))
-    assert body["messages"][1]["content"][0]["content"] == [
+    body, losses = sent(Request(model="m", messages=[*asked().messages, call, Message(role="tool", parts=[result])]))
+    assert body["messages"][2]["content"][0]["content"] == [
         {"type": "text", "text": "see"},
         {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}},
         {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "w"}},
@@ -96,15 +96,27 @@ def test_images_and_documents_in_results_are_kept():
 
 def test_a_results_name_is_lost_only_where_its_call_does_not_say_it():
     messages = [
+        *asked().messages,
         Message(role="assistant", parts=[ToolCall(id="1", name="f")]),
         Message(role="tool", parts=[ToolResult(id="1", name="f"), ToolResult(id="2", name="g", error=True)]),
     ]
     body, losses = sent(Request(model="m", messages=messages))
-    assert body["messages"][1]["content"] == [
+    assert body["messages"][2]["content"] == [
         {"type": "tool_result", "tool_use_id": "1"},
         {"type": "tool_result", "tool_use_id": "2", "is_error": True},
     ]
-    assert paths(losses) == ["messages[1].parts[1].name;dropped"]
+    assert paths(losses) == ["messages[2].parts[1].name;dropped"]
+
+
+def test_a_word_of_the_users_stands_before_the_assistants_first():
+    """A chat that opens with the character's greeting, as SillyTavern's do."""
+    greeting = [{"role": "assistant", "content": "Hello!"}, {"role": "user", "content": "Hi."}]
+    body, losses = from_openai({"model": "m", "messages": [{"role": "system", "content": "Be Ada."}, *greeting]})
+    assert body["system"] == "Be Ada."
+    assert body["messages"] == [{"role": "user", "content": "Begin."}, *greeting]
+    assert paths(losses) == ["messages;added"]
+    own = {"model": "m", "max_tokens": 9, "messages": greeting}  # Anthropic itself tells its own client
+    assert sent(anthropic.parse_request(copy.deepcopy(own)))[0]["messages"] == greeting
 
 
 @pytest.mark.parametrize("role", ["user", "assistant"])
@@ -200,13 +212,14 @@ def test_malformed_arguments_travel_under_the_documented_key():
 def test_a_foreign_id_is_put_in_anthropics_alphabet_on_both_sides():
     id_ = "functions.get:0"
     messages = [
+        *asked().messages,
         Message(role="assistant", parts=[ToolCall(id=id_, name="f")]),
         Message(role="tool", parts=[ToolResult(id=id_, parts=[Text(text="x")])]),
     ]
     body, losses = sent(Request(model="m", messages=messages))
-    made = body["messages"][0]["content"][0]["id"]
+    made = body["messages"][1]["content"][0]["id"]
     assert made.startswith("functions_get_0_") and made.replace("_", "").isalnum()
-    assert body["messages"][1]["content"][0]["tool_use_id"] == made
+    assert body["messages"][2]["content"][0]["tool_use_id"] == made
     assert losses == []
 
 

@@ -9,6 +9,8 @@ from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Json, Node, Text
 from interlingua.protocols import Lose
 
+OPENING: Final = "Begin."  # what a user says where the assistant's words come first, and the provider wants the user's
+
 encode_json = msgspec.json.Encoder().encode
 decode_json = msgspec.json.Decoder().decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

@@ -14,7 +14,7 @@ from interlingua.protocols import Lose, Target
 from interlingua.protocols.anthropic.names import NAME
 from interlingua.protocols.anthropic.parts import PLAIN_REFUSAL, call_block, text_block, thinking_block
 from interlingua.protocols.claude import claude
-from interlingua.protocols.wire import foreign, merge, note, standard_base64
+from interlingua.protocols.wire import OPENING, foreign, merge, note, standard_base64
 
 _IMAGES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _PDF: Final = "application/pdf"
@@ -82,6 +82,9 @@ class Turns:
             self.messages.append({"role": "user", "content": _content(self.system[start:], False)})
             del self.system[start:]
             self._lose(f"messages[{place}]", "changed", "with no other turn to answer, it is sent as the user's")
+        if self.messages and self.messages[0]["role"] == "assistant" and not self._own:
+            self.messages.insert(0, {"role": "user", "content": OPENING})
+            self._lose("messages", "added", "the user speaks first at Anthropic: a word to begin with")
         if self._marks.trim():
             for message in self.messages:
                 _respell(message)

@@ -25,7 +25,7 @@ from interlingua.protocols.bedrock.parts import (
 from interlingua.protocols.bedrock.toolnames import wire_name
 from interlingua.protocols.claude import claude
 from interlingua.protocols.media import type_of
-from interlingua.protocols.wire import base64_of, foreign, note, standard_base64
+from interlingua.protocols.wire import OPENING, base64_of, foreign, note, standard_base64
 
 _ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}").fullmatch
 _NOT_A_NAME: Final = re.compile(r"[^a-zA-Z0-9()\[\] -]+")
@@ -118,6 +118,9 @@ class Turns:
             self._add("user", [], self.system[start:], f"messages[{place}]", {})
             del self.system[start:]
             self._lose(f"messages[{place}]", "changed", "with no other turn to answer, it is sent as the user's")
+        if self._turns and self._turns[0].role == "assistant":
+            self._turns.insert(0, _Turn("user", [{"text": OPENING}], 0, "messages", {}))
+            self._lose("messages", "added", "the user speaks first at Bedrock: a word to begin with")
         for turn in self._turns:
             self._settle(turn)
 
