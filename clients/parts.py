@@ -47,7 +47,9 @@ def path() -> str:
         shutil.rmtree(NODE_FOLDER, ignore_errors=True)
         shutil.copytree(_NPM, NODE_FOLDER)
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(command, cwd=NODE_FOLDER, env=os.environ | {"PATH": tools}, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(
+            command, cwd=NODE_FOLDER, env=os.environ | {"PATH": tools}, capture_output=True, text=True, timeout=600
+        )
         if done.returncode:
             raise NotStarted(f"npm cannot install the clients: {done.stderr.strip()[-300:]}")
         stamp.write_bytes(lock)

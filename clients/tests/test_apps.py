@@ -114,11 +114,20 @@ def test_sillytavern_as_google_behind_a_reverse_proxy(model: str, before: Place)
 @pytest.mark.parametrize("model", ["claude-haiku-4-5", "gemini-2.5-flash"])
 def test_open_webui(model: str, before: Place) -> None:
     url = f"{before.url}/v1/chat/completions"
-    picture = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    picture = (
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
     content = [{"type": "text", "text": "Why is the sky blue?"}, {"type": "image_url", "image_url": {"url": picture}}]
     asked = {"stream": True, "model": model, "messages": [{"role": "user", "content": content}]}
     told = pieces(posted(url, {**asked, "stream_options": {"include_usage": True}, "logit_bias": {"32098": -100}}))
-    assert "".join(row["choices"][0]["delta"].get("content") or "" for row in told if row["choices"]).startswith(f"{SAID} I saw 1")
+    assert "".join(row["choices"][0]["delta"].get("content") or "" for row in told if row["choices"]).startswith(
+        f"{SAID} I saw 1"
+    )
     assert told[-1]["usage"]["total_tokens"] > 0
-    title = {"stream": False, "model": model, "messages": [{"role": "user", "content": "Why is the sky blue?"}], "max_tokens": 1000}
+    title = {
+        "stream": False,
+        "model": model,
+        "messages": [{"role": "user", "content": "Why is the sky blue?"}],
+        "max_tokens": 1000,
+    }
     assert posted(url, title).json()["choices"][0]["message"]["content"] == SAID

@@ -50,11 +50,7 @@ def own(recipe: Recipe) -> str:
     return OWN.get(recipe.name) or OWN[recipe.name.rpartition("-")[0]]
 
 
-CASES = [
-    (recipe, backend)
-    for recipe in CODE.values()
-    for backend in [name for name in MODELS if name != own(recipe)][:2]
-]
+CASES = [(recipe, backend) for recipe in CODE.values() for backend in [name for name in MODELS if name != own(recipe)][:2]]
 
 
 def ran(recipe: Recipe, text: str, folder: Path, request: pytest.FixtureRequest) -> str:

@@ -156,6 +156,10 @@ def one_tool(ask: Ask, _: str | None = None) -> Answer:
     return answer(ask, [call(ask, tool)]) if tool else default(ask)
 
 
+def tool_then_text(ask: Ask, _: str | None = None) -> Answer:
+    return default(ask) if ask.results else one_tool(ask)
+
+
 def two_tools(ask: Ask, _: str | None = None) -> Answer:
     if not ask.tools:
         return default(ask)
@@ -304,7 +308,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "text": Scenario("a text, whatever else is asked for", lambda ask, _: text_answer(ask, default_text(ask))),
     "vision": Scenario("a text naming every attachment received", lambda ask, _: text_answer(ask, default_text(ask))),
     "tool": Scenario("calls the first tool, or the one that is forced; arguments are made from its schema", one_tool),
-    "tool_once": Scenario("tool; with a tool's result, the default", lambda ask, _: default(ask) if ask.results else one_tool(ask)),
+    "tool_once": Scenario("tool, but where a tool's result is given: the default", tool_then_text),
     "parallel": Scenario("calls the first two tools, or the only one twice", two_tools),
     "interleaved": Scenario("parallel; the argument pieces of both take turns (OpenAI)", flagged(two_tools, "interleaved")),
     "whole_args": Scenario("parallel; the arguments come in one piece", flagged(two_tools, "whole_args")),
