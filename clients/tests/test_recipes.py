@@ -61,7 +61,7 @@ def ran(recipe: Recipe, text: str, folder: Path, request: pytest.FixtureRequest)
         env = {"PATH": os.environ["PATH"]}
     else:
         env = {"PATH": request.getfixturevalue("path")}
-        file = parts.NODE_FOLDER / f"{recipe.name}.ts"  # where its packages are found
+        file = parts.NODE_FOLDER / "recipe.ts"  # where its packages are found
         command = ["node", "--disable-warning=ExperimentalWarning", str(file)]
     file.write_text(text)
     done = subprocess.run(command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=120)
@@ -83,9 +83,23 @@ def test_a_recipe_reaches_a_provider_of_another_protocol(
     assert "18 °C in mock city" in json.dumps(asked[-1]["body"], ensure_ascii=False)
 
 
+def test_the_typescript_has_no_error_of_types(path: str) -> None:
+    folder = parts.NODE_FOLDER / "types"
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"{recipe.name}.ts" for recipe in CODE.values() if recipe.kind == "ts"]
+    for file in files:
+        file.write_text(RECIPES[file.stem].code)
+    options = ("--noEmit", "--strict", "--module", "nodenext", "--target", "es2024", "--skipLibCheck", "--types", "node")
+    done = subprocess.run(["tsc", *options, *files], cwd=folder, env={"PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 def test_what_a_page_installs_is_what_is_installed() -> None:
     packages = json.loads((Path(parts.__file__).parent / "npm" / "package.json").read_text())["dependencies"]
     known = packages.keys() | parts.PYTHON.keys()
     assert {need for recipe in RECIPES.values() for need in recipe.needs} <= known
-    for page in PAGES:  # whatever is shown is run: no block is of a kind that nobody runs
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        # whatever is shown is run: no block is of a kind that nobody runs
         assert set(re.findall(r"^```(\w+)$", page.read_text(), re.M)) <= {"sh", "python", "ts"}
