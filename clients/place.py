@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -36,13 +37,15 @@ class Place(Struct, frozen=True):
 
 @contextmanager
 def started(*command: str, folder: Path, env: dict[str, str] | None = None) -> Generator[str]:
-    """Runs a server as long as the block; its address is where it says that it listens."""
-    process = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    """Runs a server, and whatever that starts, as long as the block; its address is where it says that it listens."""
+    process = subprocess.Popen(
+        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
     assert process.stdout is not None
     try:
         yield next(found[1] for line in process.stdout if (found := _ADDRESS.search(line)))
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait()
         process.stdout.close()
 
