@@ -113,7 +113,7 @@ def test_a_word_of_the_users_stands_before_the_assistants_first():
     greeting = [{"role": "assistant", "content": "Hello!"}, {"role": "user", "content": "Hi."}]
     body, losses = from_openai({"model": "m", "messages": [{"role": "system", "content": "Be Ada."}, *greeting]})
     assert body["system"] == "Be Ada."
-    assert body["messages"] == [{"role": "user", "content": "Begin."}, *greeting]
+    assert body["messages"] == [{"role": "user", "content": "."}, *greeting]
     assert paths(losses) == ["messages;added"]
     own = {"model": "m", "max_tokens": 9, "messages": greeting}  # Anthropic itself tells its own client
     assert sent(anthropic.parse_request(copy.deepcopy(own)))[0]["messages"] == greeting

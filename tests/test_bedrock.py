@@ -193,7 +193,7 @@ def test_a_chat_completion_becomes_converse() -> None:
 def test_a_word_of_the_users_stands_before_the_assistants_first() -> None:
     turns = [{"role": "assistant", "content": "Hello!"}, {"role": "user", "content": "Hi."}]
     out, losses = converted(openai, bedrock, {"model": "m", "messages": turns}, CLAUDE)
-    assert out["messages"] == [user("Begin."), assistant("Hello!"), user("Hi.")]
+    assert out["messages"] == [user("."), assistant("Hello!"), user("Hi.")]
     assert losses == ["messages;added"]
     own = {"messages": [assistant("Hello!"), user("Hi.")]}  # AWS itself tells its own client
     assert converted(bedrock, bedrock, own, CLAUDE)[0]["messages"] == own["messages"]

@@ -9,7 +9,7 @@ from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Json, Node, Text
 from interlingua.protocols import Lose
 
-OPENING: Final = "Begin."  # what a user says where the assistant's words come first, and the provider wants the user's
+OPENING: Final = "."  # what a user says where the assistant's words come first, and the provider wants the user's
 
 encode_json = msgspec.json.Encoder().encode
 decode_json = msgspec.json.Decoder().decode
