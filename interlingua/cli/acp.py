@@ -86,8 +86,11 @@ def message_of(value: Json) -> Message | None:
         raise FramingError("a reply names no request")
     if (error := value.get("error")) is None:
         return Reply(id_, as_obj(value.get("result")))
-    code = as_obj(error).get("code")
-    return Reply(id_, {}, code if type(code) is int else 500, as_text(as_obj(error).get("message")) or "no message")
+    told = as_obj(error)
+    code, words = told.get("code"), as_text(told.get("message")) or "no message"
+    if more := as_text(as_obj(told.get("data")).get("details")):
+        words = f"{words}: {more}"
+    return Reply(id_, {}, code if type(code) is int else 500, words)
 
 
 def _update(params: Json) -> Update:

@@ -19,6 +19,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from interlingua.cli.prompt import NEUTRAL
 from interlingua.config import INSTALL_CLI
 from interlingua.errors import UpstreamUnreachable
 from interlingua.ir import Json
@@ -98,6 +99,7 @@ class House:
         for folder in (self.home / "tmp", self.home / ".gemini", self.work / ".gemini"):
             folder.mkdir(parents=True)
         (self.home / ".gemini/settings.json").write_bytes(encode_json(_SETTINGS))
+        self.system.write_text(NEUTRAL)  # there is none yet, and it must be there
         (self.work / ".gemini/.env").touch()  # where the CLI stops looking for one, folder by folder up to the root
 
     def room(self, name: str, settings: Json) -> Path:
