@@ -4,6 +4,7 @@ The CLI tells neither why a model stopped nor what a filter withheld: every turn
 used up its limit is told as cut off by it, and a turn that ends without a word is a failure, never an empty answer.
 """
 
+import re
 from typing import Final
 
 from interlingua.cli.acp import Reply, Update
@@ -28,6 +29,8 @@ from interlingua.protocols.wire import as_count, as_obj, as_text
 
 ORIGIN: Final = "gemini-cli"
 _REASONS: Final[dict[str, Reason]] = {"end_turn": "stop", "max_tokens": "context", "refusal": "filter"}
+_WAIT: Final = re.compile(r"[Rr]etry after (\d{1,6}(?:\.\d{1,6})?)s")
+_UNKNOWN: Final = re.compile(r"^models?/\S+ is not (found|supported)|\bis not found for API version\b")
 _NO_SUBJECT: Final = "****\n"  # before a thought that has none
 
 
@@ -100,7 +103,11 @@ def failure_of(code: int, message: str) -> Failure:
         return UpstreamGarbage(f"The Gemini CLI failed: {message[:500]}").failure
     failure = gemini.parse_error(code, message.encode())
     if not failure.extras:
+        if code == 500 and _UNKNOWN.search(message):  # the one status that it does not hand on
+            failure.status = code = 404
         failure.kind, failure.message = kind_of(code), message[:2000]
+    if failure.retry_after is None and (wait := _WAIT.search(message)):
+        failure.retry_after = float(wait[1])
     return failure
 
 
