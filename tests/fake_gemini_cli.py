@@ -91,7 +91,8 @@ class Cli:
     async def speak(self, session: str, blocks: list[dict[str, Any]]) -> tuple[int, int, str]:
         """Says what the prompt's marker asks for. Returns tokens read and said, and why it stops."""
         text = "".join(block.get("text", "") for block in blocks)
-        mark, argument = (MARK.search(text) or ["", "", ""])[1:3] if MARK.search(text) else ("", "")
+        found = MARK.search(text)
+        mark, argument = found.group(1, 2) if found else ("", "")
         match mark:
             case "show":
                 self.say(session, json.dumps(self.shown(session, blocks)))

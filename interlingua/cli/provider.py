@@ -34,25 +34,25 @@ class CliProvider(Provider):
         self._first_byte, self._idle = routing.first_byte, routing.idle
         key = backend.keys[0].reveal() if backend.keys else ""
         url = backend.url if backend.settings.url is not None else None
-        self._pool = Pool(Launch(self._cli.command, key, url), self._cli)
+        self.pool = Pool(Launch(self._cli.command, key, url), self._cli)
         self._lent = False  # the pool lives on in a provider of another core
 
     def begin(self) -> None:
-        self._pool.begin()
+        self.pool.begin()
 
     def inherit(self, old: Provider) -> None:
         """The processes too, where they are to be as they are."""
         super().inherit(old)
         if isinstance(old, CliProvider) and old._cli == self._cli:
-            self._pool, old._lent = old._pool, True
+            self.pool, old._lent = old.pool, True
 
     def retire(self) -> None:
         if not self._lent:
-            self._pool.retire()
+            self.pool.retire()
 
     async def close(self) -> None:
         if not self._lent:
-            await self._pool.close()
+            await self.pool.close()
 
     async def ask(self, call: Call) -> Answer:
         request, decision = call.request, call.decision
@@ -60,7 +60,7 @@ class CliProvider(Provider):
         if isinstance(request, Embedding):
             raise Unsupported("The Gemini CLI makes no embeddings.", param="model")
         call.losses = losses = Losses()
-        acp = await self._pool.acp(call.deadline)
+        acp = await self.pool.acp(call.deadline)
         told = tell(request, self.way(decision.model).target, losses, media=acp)
         if losses and call.strict:
             refuse(call, losses)
@@ -85,7 +85,7 @@ class CliProvider(Provider):
         """The events of a turn that has begun to speak, or has failed for good."""
         loop, tried = asyncio.get_running_loop(), 0
         while True:
-            turn = await self._pool.turn(told, call.deadline)
+            turn = await self.pool.turn(told, call.deadline)
             try:
                 begun = await self._heard(turn, telling, self._first_byte, call.deadline)
             except BaseException:

@@ -239,8 +239,7 @@ class Worker:
 
     async def _bury(self) -> None:
         """Nothing of it is left after this."""
-        began = self.state != "starting"
-        self.state = "ended"
+        began, self.state = self.state != "starting", "leaving"
         if self._timer is not None:
             self._timer.cancel()
         if self._running is not None:
@@ -252,6 +251,7 @@ class Worker:
             turn.fail(self.failure or UpstreamBroken("The Gemini CLI ended before its turn did."))
         if house is not None:
             await asyncio.to_thread(house.remove)
+        self.state = "ended"
         self._changed()
 
     def _why(self, code: int, began: bool) -> GatewayError:
