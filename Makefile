@@ -1,10 +1,10 @@
 # `make` alone lists what there is. Needs nothing but make and Python 3.11 or later; uv makes the set-up faster.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-real test test-deploy test-real check fix fuzz bench bench-quick lock clean
+.PHONY: help run run-real test test-cli test-deploy test-real check fix fuzz bench bench-quick lock clean
 
 BIN := .venv/bin
-CODE := interlingua tests bench tools deploy real
+CODE := interlingua tests bench tools deploy real cli_tests
 HELM := v4.3.1
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -32,6 +32,9 @@ test-deploy: .venv/deploy.stamp .tools/helm ## lint, render and try what is in d
 
 test-real: .venv/dev.stamp ## every SDK against a genuine small model
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest real/tests
+
+test-cli: .venv/dev.stamp ## the real Gemini CLI behind every client (npm brings it once, 100 MB)
+	@$(BIN)/python -m pytest cli_tests
 
 check: .venv/dev.stamp ## format, lint and types
 	@$(BIN)/ruff format --check $(CODE)

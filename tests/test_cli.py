@@ -266,7 +266,9 @@ async def test_one_process_is_warm_before_the_first_request(cli: Cli):
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-async def test_an_error_is_the_clients_own_class(cli: Cli, mark: str, status: int, kind: type[openai.APIStatusError], stream: bool):
+async def test_an_error_is_the_clients_own_class(
+    cli: Cli, mark: str, status: int, kind: type[openai.APIStatusError], stream: bool
+):
     with pytest.raises(kind) as caught:
         await cli.streamed(f"[[{mark}]]") if stream else (await client_of(cli, f"[[{mark}]]"))
     assert caught.value.status_code == status and KEY not in caught.value.message
@@ -314,7 +316,9 @@ async def test_a_time_out_within_a_stream_is_told_in_it(tmp_path: Path):
 async def test_a_process_that_does_not_end_a_turn_is_killed_with_all_it_began(tmp_path: Path):
     async with gateway(tmp_path, settings="max_processes = 1", routing='idle = "300ms"') as cli:
         async with cli.http.stream(
-            "POST", "/v1/chat/completions", json={"model": "cli/g", "stream": True, "messages": [{"role": "user", "content": "[[child]]"}]}
+            "POST",
+            "/v1/chat/completions",
+            json={"model": "cli/g", "stream": True, "messages": [{"role": "user", "content": "[[child]]"}]},
         ) as answer:
             body = (await answer.aread()).decode()
         pids = [int(pid) for pid in json.loads(body.split("data: ")[2])["choices"][0]["delta"]["content"].split()]

@@ -56,7 +56,10 @@ def text_of(out: Told) -> str:
 
 
 def test_lines_are_the_same_however_they_are_cut():
-    update = {"sessionId": "s", "update": {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": "é\u2028x"}}}
+    update = {
+        "sessionId": "s",
+        "update": {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": "é\u2028x"}},
+    }
     sent = acp.request(1, "session/update", {}) + b"\r\n" + json.dumps({"jsonrpc": "2.0", "id": 2, "result": {"a": 1}}).encode()
     sent += b"\n" + json.dumps({"jsonrpc": "2.0", "method": "session/update", "params": update}).encode() + b"\n"
     whole = [acp.message_of(line) for line in Lines().feed(sent)]
@@ -78,7 +81,9 @@ def test_a_line_has_an_end(sent: bytes):
         Lines(16).feed(sent)
 
 
-@pytest.mark.parametrize("message", [{}, {"jsonrpc": "2.0"}, {"jsonrpc": "2.0", "id": "x", "result": {}}, {"jsonrpc": "1.0", "id": 1}])
+@pytest.mark.parametrize(
+    "message", [{}, {"jsonrpc": "2.0"}, {"jsonrpc": "2.0", "id": "x", "result": {}}, {"jsonrpc": "1.0", "id": 1}]
+)
 def test_what_is_no_json_rpc_is_an_error(message: Any):
     with pytest.raises(FramingError):
         acp.message_of(message)
@@ -125,7 +130,10 @@ def test_no_client_reaches_the_commands_of_the_cli(command: str):
 def test_a_conversation_is_told_turn_by_turn():
     turns = [
         Message(role="user", parts=[Text(text="Weather?")]),
-        Message(role="assistant", parts=[Thinking(text="hm"), Text(text="I look."), ToolCall(id="c1", name="look", arguments='{"a":1}')]),
+        Message(
+            role="assistant",
+            parts=[Thinking(text="hm"), Text(text="I look."), ToolCall(id="c1", name="look", arguments='{"a":1}')],
+        ),
         Message(role="tool", parts=[ToolResult(id="c1", name="look", parts=[Text(text="rain")], error=True)]),
     ]
     out, losses = told(Request(model=MODEL, messages=turns))
@@ -178,7 +186,11 @@ def test_a_client_sets_nothing_but_how_to_generate():
     body = {
         "contents": [{"role": "user", "parts": [{"text": "Hi"}]}],
         "safetySettings": [{"category": "X", "threshold": "Y"}],
-        "generationConfig": {"httpOptions": {"baseUrl": "http://evil"}, "topK": 3, "thinkingConfig": {"x": 1, "thinkingBudget": 2}},
+        "generationConfig": {
+            "httpOptions": {"baseUrl": "http://evil"},
+            "topK": 3,
+            "thinkingConfig": {"x": 1, "thinkingBudget": 2},
+        },
     }
     out, losses = told(parse_request(body, MODEL))
     (override,) = out.settings["modelConfigs"]["customOverrides"]
@@ -255,7 +267,13 @@ def test_a_limit_that_is_used_up_cut_the_answer():
     [
         (429, "Slow down.\nSuggested retry after 2.5s.", 429, "rate_limit", "Slow down.\nSuggested retry after 2.5s."),
         (400, '{"error":{"code":400,"message":"bad","status":"INVALID_ARGUMENT"}}', 400, "invalid_request", "bad"),
-        (400, '{"error":{"code":400,"message":"API key not valid","status":"INVALID_ARGUMENT"}}', 401, "authentication", "API key not valid"),
+        (
+            400,
+            '{"error":{"code":400,"message":"API key not valid","status":"INVALID_ARGUMENT"}}',
+            401,
+            "authentication",
+            "API key not valid",
+        ),
         (503, '{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}', 503, "overloaded", "overloaded"),
         (500, "models/x is not found for API version v1beta", 404, "not_found", "models/x is not found for API version v1beta"),
         (500, "fetch failed", 500, "server_error", "fetch failed"),

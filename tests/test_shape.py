@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "interlingua"
 EVERY_FILE = sorted(
     path
-    for folder in ("interlingua", "bench", "tools", "tests")
+    for folder in ("interlingua", "bench", "tools", "tests", "cli_tests")
     for path in (ROOT / folder).rglob("*.py")
     if "out" not in path.parts
 )
