@@ -4,7 +4,7 @@ An error is told as its status, taken from the exception class that the SDK itse
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, NamedTuple
 
 import anthropic
@@ -17,6 +17,7 @@ from google.genai.errors import APIError
 from google.genai.types import HttpOptions
 
 MODEL = "cli/gemini-2.5-flash"
+Pieces = Generator[str | None, None, None]  # of an answer's text; closed early, it hangs up
 
 
 class Said(NamedTuple):
@@ -34,7 +35,7 @@ def collected(began: float, pieces: Iterable[str | None]) -> Said:
     return Said("".join(told), len(told), first)
 
 
-def chat(client: openai.OpenAI, text: str, stream: bool) -> Iterator[str | None]:
+def chat(client: openai.OpenAI, text: str, stream: bool) -> Pieces:
     asked: Any = {"model": MODEL, "messages": [{"role": "user", "content": text}]}
     if not stream:
         yield client.chat.completions.create(**asked).choices[0].message.content
@@ -44,17 +45,17 @@ def chat(client: openai.OpenAI, text: str, stream: bool) -> Iterator[str | None]
             yield from (choice.delta.content for choice in chunk.choices)
 
 
-def of_openai(url: str, text: str, stream: bool) -> Iterator[str | None]:
+def of_openai(url: str, text: str, stream: bool) -> Pieces:
     with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
         yield from chat(client, text, stream)
 
 
-def of_azure(url: str, text: str, stream: bool) -> Iterator[str | None]:
+def of_azure(url: str, text: str, stream: bool) -> Pieces:
     with openai.AzureOpenAI(azure_endpoint=url, api_version="2024-10-21", api_key="any", max_retries=0) as client:
         yield from chat(client, text, stream)
 
 
-def of_responses(url: str, text: str, stream: bool) -> Iterator[str | None]:
+def of_responses(url: str, text: str, stream: bool) -> Pieces:
     with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
         asked: Any = {"model": MODEL, "input": text}
         if not stream:
@@ -65,7 +66,7 @@ def of_responses(url: str, text: str, stream: bool) -> Iterator[str | None]:
                 yield event.delta if event.type == "response.output_text.delta" else None
 
 
-def of_anthropic(url: str, text: str, stream: bool) -> Iterator[str | None]:
+def of_anthropic(url: str, text: str, stream: bool) -> Pieces:
     with anthropic.Anthropic(base_url=url, api_key="any", max_retries=0) as client:
         asked: Any = {"model": MODEL, "max_tokens": 4096, "messages": [{"role": "user", "content": text}]}
         if not stream:
@@ -75,7 +76,7 @@ def of_anthropic(url: str, text: str, stream: bool) -> Iterator[str | None]:
             yield from events.text_stream
 
 
-def of_gemini(url: str, text: str, stream: bool, vertex: bool = False) -> Iterator[str | None]:
+def of_gemini(url: str, text: str, stream: bool, vertex: bool = False) -> Pieces:
     own: Any = {"api_key": "any"}
     if vertex:
         from google.oauth2.credentials import Credentials
@@ -90,11 +91,11 @@ def of_gemini(url: str, text: str, stream: bool, vertex: bool = False) -> Iterat
             yield chunk.text
 
 
-def of_vertex(url: str, text: str, stream: bool) -> Iterator[str | None]:
+def of_vertex(url: str, text: str, stream: bool) -> Pieces:
     yield from of_gemini(url, text, stream, vertex=True)
 
 
-def of_bedrock(url: str, text: str, stream: bool) -> Iterator[str | None]:
+def of_bedrock(url: str, text: str, stream: bool) -> Pieces:
     secrets = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "region_name": "us-east-1"}
     config = botocore.config.Config(retries={"total_max_attempts": 1})
     client: Any = boto3.client("bedrock-runtime", endpoint_url=url, config=config, **secrets)
@@ -107,7 +108,7 @@ def of_bedrock(url: str, text: str, stream: bool) -> Iterator[str | None]:
         yield event.get("contentBlockDelta", {}).get("delta", {}).get("text")
 
 
-CLIENTS: dict[str, Callable[[str, str, bool], Iterator[str | None]]] = {
+CLIENTS: dict[str, Callable[[str, str, bool], Pieces]] = {
     "openai": of_openai,
     "azure": of_azure,
     "responses": of_responses,

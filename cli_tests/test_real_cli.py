@@ -206,7 +206,7 @@ def test_a_client_that_leaves_ends_its_turn(cli: House):
     aborted = cli.mock.journal.aborted
     pieces = CLIENTS["openai"](cli.url, "[[gap:500]] one two three four five six seven eight nine ten", True)
     next(piece for piece in pieces if piece)
-    pieces.close()  # the generator's: it hangs up
+    pieces.close()
     settle(lambda: cli.mock.journal.aborted > aborted)
 
 

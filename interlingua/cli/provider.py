@@ -13,7 +13,7 @@ from interlingua.cli.process import Launch
 from interlingua.cli.prompt import Told, tell
 from interlingua.cli.telling import Telling
 from interlingua.cli.worker import Turn
-from interlingua.client import Client, Reply
+from interlingua.client import Client, Reply, Upload
 from interlingua.config import Backend, Routing
 from interlingua.embeddings import Embedding
 from interlingua.errors import GatewayError, NotFound, ProviderFailure, Unsupported
@@ -77,7 +77,7 @@ class CliProvider(Provider):
         """Never called: the host's row has no counter."""
         raise NotFound("The Gemini CLI counts no tokens.", code="no_counter")
 
-    async def forward(self, method: str, path: str, headers: bytes, body: bytes, deadline: float) -> Reply:
+    async def forward(self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float) -> Reply:
         message = f"{self.name} is the Gemini CLI, a program: it has no API that could be passed through to."
         raise NotFound(message, code="no_pass_through")
 
