@@ -76,7 +76,7 @@ class Core:
         core.board.inherit(old.board, same)
         for name in same:
             core.providers[name].inherit(old.providers[name])
-        core._leaving = [*old._leaving, *old.providers.values()]
+        core._leaving = [one for one in (*old._leaving, *old.providers.values()) if one.lingers]
         core.began, core.ready, core.loaded = old.began, old.ready, old.loaded
         core.admission = old.admission
         core.admission.resize(config.server.max_in_flight, config.server.max_queue)

@@ -94,6 +94,11 @@ class Provider:
     def begin(self) -> None:
         """Warms up what it keeps of its own, in a running loop: nothing but for a provider that is no server."""
 
+    @property
+    def lingers(self) -> bool:
+        """Whether there is something that `close` would end."""
+        return False
+
     def retire(self) -> None:
         """No new requests; those under way end."""
 

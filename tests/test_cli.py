@@ -3,8 +3,8 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -92,7 +92,7 @@ class Cli:
 def installed(folder: Path, name: str = "gemini") -> Path:
     """A fake whose name says how it begins."""
     path = folder / f"{name}.py"
-    shutil.copyfile(FAKE, path)
+    path.write_text(f"#!{sys.executable}\n{FAKE.read_text()}")
     path.chmod(0o755)
     return path
 

@@ -9,7 +9,6 @@ import asyncio
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
@@ -165,7 +164,7 @@ async def run(launch: Launch, house: House, *arguments: str, cwd: Path | None = 
     try:
         return Running(
             await asyncio.create_subprocess_exec(
-                *found(launch.command),
+                found(launch.command),
                 *arguments,
                 cwd=where,
                 env=env,
@@ -179,9 +178,9 @@ async def run(launch: Launch, house: House, *arguments: str, cwd: Path | None = 
         raise UpstreamUnreachable(f"The Gemini CLI cannot be started: {launch.command}: {error.strerror}.") from None
 
 
-def found(command: str) -> list[str]:
-    """The command as it is started. A Python file runs in our own Python. Raises UpstreamUnreachable where there is none."""
+def found(command: str) -> str:
+    """The command's path. Raises UpstreamUnreachable where there is none any more."""
     path = shutil.which(command)
     if path is None:
         raise UpstreamUnreachable(f"The Gemini CLI is gone: `{command}` is no command here. Install it: {INSTALL_CLI}")
-    return [sys.executable, path] if path.endswith(".py") else [path]
+    return path

@@ -6,7 +6,7 @@ asks to wait, and only where the deadline leaves the time. Nothing has been told
 
 import asyncio
 from contextlib import aclosing
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from interlingua.cli.pool import Pool
 from interlingua.cli.process import Launch
@@ -16,13 +16,15 @@ from interlingua.cli.worker import Turn
 from interlingua.client import Client, Reply, Upload
 from interlingua.config import Backend, Routing
 from interlingua.embeddings import Embedding
-from interlingua.errors import GatewayError, NotFound, ProviderFailure, Unsupported
+from interlingua.errors import GatewayError, NotFound, ProviderFailure, Unsupported, UpstreamTimeout
 from interlingua.fold import Fold
 from interlingua.ir import AnyEvent, End, Failure, Json
 from interlingua.losses import Losses
 from interlingua.metrics import Metrics
 from interlingua.pipeline import Answer, Call, Events
 from interlingua.provider import Provider, refuse
+
+_PATIENCE: Final = 30.0  # seconds; who is to wait for longer is told so
 
 
 class CliProvider(Provider):
@@ -46,6 +48,10 @@ class CliProvider(Provider):
         if isinstance(old, CliProvider) and old._cli == self._cli:
             self.pool, old._lent = old.pool, True
 
+    @property
+    def lingers(self) -> bool:
+        return not self._lent and self.pool.told()["processes"] > 0
+
     def retire(self) -> None:
         if not self._lent:
             self.pool.retire()
@@ -64,7 +70,7 @@ class CliProvider(Provider):
         told = tell(request, self.way(decision.model).target, losses, media=acp)
         if losses and call.strict:
             refuse(call, losses)
-        events = await self._begun(told, call, Telling(decision.model, request.max_tokens))
+        events = await self._begun(told, call, decision.model, request.max_tokens)
         if request.stream:
             return Answer(events=events)
         fold = Fold()
@@ -81,25 +87,38 @@ class CliProvider(Provider):
         message = f"{self.name} is the Gemini CLI, a program: it has no API that could be passed through to."
         raise NotFound(message, code="no_pass_through")
 
-    async def _begun(self, told: Told, call: Call, telling: Telling) -> Events:
-        """The events of a turn that has begun to speak, or has failed for good."""
+    async def _begun(self, told: Told, call: Call, model: str, limit: int | None) -> Events:
+        """The events of a turn that has begun to speak, or has failed for good. `limit`: output tokens."""
         loop, tried = asyncio.get_running_loop(), 0
+        limited: Failure | None = None
         while True:
-            turn = await self.pool.turn(told, call.deadline)
+            telling = Telling(model, limit)
             try:
-                begun = await self._heard(turn, telling, self._first_byte, call.deadline)
-            except BaseException:
-                turn.close()
-                raise
+                turn = await self.pool.turn(told, call.deadline)
+                begun = await self._first(turn, telling, call.deadline)
+            except UpstreamTimeout:
+                if limited is None:
+                    raise
+                raise ProviderFailure(limited) from None  # the time went with trying again
             failure = begun[-1]
             if not isinstance(failure, Failure):
                 return self._events(turn, telling, begun, call.deadline)
-            turn.close()
             wait = max(self._cli.retry_delay, failure.retry_after or 0.0)
-            if failure.status != 429 or tried >= self._cli.max_retries or loop.time() + wait >= call.deadline:
+            if failure.status != 429 or tried >= self._cli.max_retries or wait > _PATIENCE or loop.time() + wait >= call.deadline:
                 raise ProviderFailure(failure)
-            tried += 1
+            tried, limited = tried + 1, failure
             await asyncio.sleep(wait)
+
+    async def _first(self, turn: Turn, telling: Telling, deadline: float) -> list[AnyEvent]:
+        """What a turn begins with. One that fails is closed."""
+        try:
+            begun = await self._heard(turn, telling, self._first_byte, deadline)
+        except BaseException:
+            turn.close()
+            raise
+        if isinstance(begun[-1], Failure):
+            turn.close()
+        return begun
 
     async def _heard(self, turn: Turn, telling: Telling, patience: float, deadline: float) -> list[AnyEvent]:
         """What the next messages tell, at least one event."""
