@@ -394,6 +394,22 @@ async def test_a_cli_that_is_gone_is_an_error_that_says_how_to_install_it(tmp_pa
         assert answer.status_code == 502 and "npm install -g @google/gemini-cli" in answer.text
 
 
+async def test_a_folder_that_cannot_be_written_is_an_error(cli: Cli, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    await cli.ask("Hi")
+    with monkeypatch.context() as patch:
+        patch.setattr(process.House, "room", full)
+        answer = await cli.post("Hi")
+        assert answer.status_code == 502 and "No space left on device" in answer.text
+        patch.setattr(process.House, "__init__", full)
+        os.killpg(processes()[0], signal.SIGKILL)
+        await settle(lambda: processes() == [])
+        assert "No space left on device" in (await cli.post("Hi")).text
+    assert await cli.ask("Hi") == "You said: Hi"
+
+
 async def test_nothing_is_left_when_the_gateway_ends_under_way(tmp_path: Path):
     async with gateway(tmp_path) as cli:
         left = [asyncio.create_task(cli.streamed(mark)) for mark in ("[[half]]", "[[child]]")]

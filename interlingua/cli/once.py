@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from interlingua.cli.acp import Lines, Reply, Update
-from interlingua.cli.process import House, Launch, Running, run
+from interlingua.cli.process import House, Launch, Running, run, unwritten
 from interlingua.cli.prompt import Told
 from interlingua.cli.worker import Turn
 from interlingua.errors import FramingError, GatewayError, UpstreamBroken, UpstreamGarbage
@@ -53,6 +53,8 @@ class Once:
             error = UpstreamGarbage(f"The Gemini CLI cannot be understood: {bad}.")
         except GatewayError as failed:
             error = failed
+        except OSError as failed:
+            error = unwritten(failed)
         finally:
             await self._bury(house, error)
 

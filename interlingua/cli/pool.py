@@ -49,11 +49,12 @@ class Pool:
     async def turn(self, told: Told, deadline: float) -> Turn:
         """Begins a turn as soon as there is place for it. Raises RateLimited where the queue is full, UpstreamTimeout at the
         deadline, and what keeps a process from being started."""
-        if len(self._queue) >= self._settings.max_queue and not self._place_is_free(told):
-            raise RateLimited("Too many requests wait for the Gemini CLI.", code="queue_full", retry_after=_SOON)
         waiting: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
         self._queue.append((told, waiting))
         self._dispatch()
+        if not waiting.done() and len(self._queue) > self._settings.max_queue:
+            self._queue.pop()
+            raise RateLimited("Too many requests wait for the Gemini CLI.", code="queue_full", retry_after=_SOON)
         try:
             return await _in_time(waiting, deadline)
         except BaseException:
@@ -118,9 +119,6 @@ class Pool:
         fit = [worker for worker in self._workers if worker.state == "ready" and worker.active < most]
         fit = [worker for worker in fit if worker.system == told.system or not worker.active]
         return min(fit, key=lambda worker: (worker.system != told.system, worker.active), default=None)
-
-    def _place_is_free(self, told: Told) -> bool:
-        return not self._queue and self._fitting(told) is not None
 
     # Processes
 

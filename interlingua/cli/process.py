@@ -178,6 +178,10 @@ async def run(launch: Launch, house: House, *arguments: str, cwd: Path | None = 
         raise UpstreamUnreachable(f"The Gemini CLI cannot be started: {launch.command}: {error.strerror}.") from None
 
 
+def unwritten(error: OSError) -> UpstreamUnreachable:
+    return UpstreamUnreachable(f"The Gemini CLI's folders cannot be written: {error.strerror}.")
+
+
 def found(command: str) -> str:
     """The command's path. Raises UpstreamUnreachable where there is none any more."""
     path = shutil.which(command)

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from interlingua.cli import acp
 from interlingua.cli.acp import Asked, Reply, Update
-from interlingua.cli.process import House, Launch, Running, run
+from interlingua.cli.process import House, Launch, Running, run, unwritten
 from interlingua.cli.prompt import Told
 from interlingua.errors import (
     FramingError,
@@ -133,17 +133,20 @@ class Worker:
 
     def turn(self, told: Told) -> Turn:
         """Only while it is ready, and under the system prompt of the turns it has."""
-        assert self._house is not None and self.state == "ready"
-        if self.system != told.system:
-            assert not self._turns
-            self.system = told.system
-            self._house.system.write_text(told.system, "utf-8")
+        house = self._house
+        assert house is not None and self.state == "ready" and (self.system == told.system or not self._turns)
         self._served += 1
         name = f"turn-{self._served}"
         turn = Turn(self._done, self._give_up)
         self._turns[turn] = name
-        folder = self._house.room(name, told.settings)
-        self._begin_turn(turn, told, folder)
+        try:
+            if self.system != told.system:
+                self.system = None  # whatever becomes of the file
+                house.system.write_text(told.system, "utf-8")
+            self.system = told.system
+            self._begin_turn(turn, told, house.room(name, told.settings))
+        except OSError as error:
+            asyncio.get_running_loop().call_soon(turn.fail, unwritten(error))
         return turn
 
     def leave(self) -> None:
@@ -218,6 +221,8 @@ class Worker:
             self.failure = UpstreamGarbage(f"The Gemini CLI cannot be understood: {error}.")
         except GatewayError as error:
             self.failure = error
+        except OSError as error:
+            self.failure = unwritten(error)
         finally:
             await self._bury()
 
