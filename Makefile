@@ -1,10 +1,10 @@
 # `make` alone lists what there is. Needs nothing but make and Python 3.11 or later; uv makes the set-up faster.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run run-real test test-deploy test-real test-clients check fix fuzz chaos chaos-quick bench bench-quick lock clean
+.PHONY: help run run-real test test-deploy test-real test-clients test-cli check fix fuzz chaos chaos-quick bench bench-quick lock clean
 
 BIN := .venv/bin
-CODE := interlingua tests bench tools deploy real chaos clients
+CODE := interlingua tests bench tools deploy real chaos clients cli_tests
 HELM := v4.3.1
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -35,6 +35,9 @@ test-real: .venv/dev.stamp ## every SDK against a genuine small model
 
 test-clients: .venv/dev.stamp ## real clients through the gateway, as docs/clients/ shows them (fetched once, 1 GB)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest clients/tests
+
+test-cli: .venv/dev.stamp ## the real Gemini CLI behind every client (npm brings it once, 100 MB)
+	@$(BIN)/python -m pytest cli_tests
 
 check: .venv/dev.stamp ## format, lint and types
 	@$(BIN)/ruff format --check $(CODE)

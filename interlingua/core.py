@@ -7,8 +7,9 @@ from typing import Any
 from interlingua import __version__
 from interlingua.catalog import Catalog
 from interlingua.checks import Checks
+from interlingua.cli import CliProvider
 from interlingua.client import Client
-from interlingua.config import Config
+from interlingua.config import Backend, Config, Routing
 from interlingua.health import Board, Health, Station
 from interlingua.metrics import BREAKERS, Metrics
 from interlingua.pipeline import Answer, Call, Policy, compose
@@ -45,7 +46,8 @@ class Core:
         self.store = store
         self.policies = policies
         self.router = Router(config)
-        self.providers = {name: Provider(backend, client, config.routing, metrics) for name, backend in config.backends.items()}
+        self.providers = {name: _provider(backend, client, config.routing, metrics) for name, backend in config.backends.items()}
+        self._leaving: list[Provider] = []  # of cores before this one
         self.catalog = Catalog(self.providers, self.router, config.server.list_models)
         self.keys = Keys(config.client_keys) if config.auth.mode == "keys" else None
         self.aws_keys = {key.name: key.secret.reveal() for key in config.aws_keys}
@@ -74,6 +76,7 @@ class Core:
         core.board.inherit(old.board, same)
         for name in same:
             core.providers[name].inherit(old.providers[name])
+        core._leaving = [one for one in (*old._leaving, *old.providers.values()) if one.lingers]
         core.began, core.ready, core.loaded = old.began, old.ready, old.loaded
         core.admission = old.admission
         core.admission.resize(config.server.max_in_flight, config.server.max_queue)
@@ -116,19 +119,34 @@ class Core:
             },
         }
 
+    def begin(self) -> None:
+        """What runs beside the requests: active checks, and whatever a provider keeps warm. In a running loop."""
+        self.checks.begin()
+        for provider in self.providers.values():
+            provider.begin()
+
     def retire(self) -> None:
         """Another core has taken over: requests under way end on this one."""
         self.checks.stop()
         self.board.reset()
+        for provider in self.providers.values():
+            provider.retire()
 
     async def close(self) -> None:
         self.ready = False
         self.retire()
         await self.catalog.close()
+        for provider in (*self.providers.values(), *self._leaving):
+            await provider.close()
         await self.client.close()
         if self.log is not None:
             await asyncio.to_thread(self.log.close)
         self.store.close()
+
+
+def _provider(backend: Backend, client: Client, routing: Routing, metrics: Metrics) -> Provider:
+    kind = CliProvider if backend.settings.protocol == "gemini-cli" else Provider
+    return kind(backend, client, routing, metrics)
 
 
 def _stations(providers: dict[str, Provider]) -> dict[str, Station]:

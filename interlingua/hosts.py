@@ -316,6 +316,10 @@ _ROWS: Final[tuple[Host, ...]] = (
     _AZURE,
     _VERTEX,
     _BEDROCK,
+    # The Gemini CLI: a program that asks Gemini in its own way (cli/); paths are its own matter, and its url an origin
+    replace(
+        _GEMINI, name="gemini-cli", prefix="", path="", stream_path="", count_path=None, counted=None, list_path=None, embeds=()
+    ),
     # docs.vllm.ai/serving/openai_compatible_server (extra parameters), llama.cpp's tools/server/README
     _like_openai("vllm", "http://127.0.0.1:8000", "VLLM_API_KEY", "top_k", "no_cache_marks"),
     _like_openai("ollama", "http://127.0.0.1:11434", "OLLAMA_API_KEY", *_OLLAMA, embeds=_embeds("no_tokens", "no_user")),

@@ -91,6 +91,20 @@ class Provider:
         if self.ring is not None:
             self.ring.inherit(old.ring)
 
+    def begin(self) -> None:
+        """Warms up what it keeps of its own, in a running loop: nothing but for a provider that is no server."""
+
+    @property
+    def lingers(self) -> bool:
+        """Whether there is something that `close` would end."""
+        return False
+
+    def retire(self) -> None:
+        """No new requests; those under way end."""
+
+    async def close(self) -> None:
+        """Nothing of its own is left after this."""
+
     def way(self, model: str) -> Way:
         found = self._ways.get(model)
         if found is None:

@@ -78,12 +78,12 @@ class Gateway:
         """Requests from now on are answered by another core; those under way keep theirs."""
         self.core.retire()
         self.core = core
-        core.checks.begin()
+        core.begin()
         self.pulse = Pulse(core.config.routing.heartbeat, core.config.routing.whole_heartbeat)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] == "lifespan.startup":
-            self.core.checks.begin()
+            self.core.begin()
             self.begin()
             await send({"type": "lifespan.startup.complete"})
         self.end()

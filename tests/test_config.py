@@ -518,10 +518,8 @@ def test_defaults_written_out_are_accepted(write: Any):
     assert load(write(text), {}).backends["a"].settings.weight == 1
 
 
-def test_every_protocol_is_known_or_told_to_be_missing():
-    missing = set(NOT_YET["backends.*.protocol"] or ())
-    assert missing | set(HOSTS) == set(get_args(Kind))
-    assert not missing & set(HOSTS)
+def test_every_protocol_is_known():
+    assert set(HOSTS) == set(get_args(Kind))
 
 
 @pytest.mark.parametrize(

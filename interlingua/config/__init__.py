@@ -9,12 +9,14 @@ from interlingua.config.document import read_document
 from interlingua.config.environment import SOURCE, from_environment
 from interlingua.config.resolve import build
 from interlingua.config.settings import (
+    INSTALL_CLI,
     Auth,
     Backend,
     BackendSettings,
     Breaker,
     Capability,
     ClientKey,
+    CliSettings,
     Config,
     Limits,
     Log,
@@ -26,6 +28,7 @@ from interlingua.config.values import Base, Secret, key_for
 from interlingua.config.watched import Watched
 
 __all__ = [
+    "INSTALL_CLI",
     "LONGEST_TAG",
     "NOT_YET",
     "Auth",
@@ -34,6 +37,7 @@ __all__ = [
     "Base",
     "Breaker",
     "Capability",
+    "CliSettings",
     "ClientKey",
     "Config",
     "Limits",

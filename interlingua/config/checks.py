@@ -11,15 +11,13 @@ from msgspec.structs import fields
 from interlingua.config.document import Document, Problems
 from interlingua.config.lines import Path
 from interlingua.config.reader import did_you_mean
-from interlingua.config.settings import Auth, BackendSettings, Limits, Routing, Settings
+from interlingua.config.settings import Auth, BackendSettings, CliSettings, Limits, Routing, Settings
 from interlingua.config.values import backend_name, covers
 from interlingua.errors import ConfigError
 
 # Settings that are read and then refused, because what they ask for is not in this version: the key path (`*` is any name)
 # and the values refused; None: any but the default.
-NOT_YET: Final[dict[str, tuple[str, ...] | None]] = {
-    "backends.*.protocol": ("gemini-cli",),
-}
+NOT_YET: Final[dict[str, tuple[str, ...] | None]] = {}
 
 # Settings that only these protocols have
 _ONLY: Final[dict[str, tuple[str, ...]]] = {
@@ -31,7 +29,7 @@ _ONLY: Final[dict[str, tuple[str, ...]]] = {
     "claude": ("bedrock",),
 }
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {"azure": ("url",), "newapi": ("url",), "vertex": ("project", "location")}
-_KEY_SOURCES: Final = ("api_key_env", "api_key_envs", "api_keys_file", "access_token_env")
+KEY_SOURCES: Final = ("api_key_env", "api_key_envs", "api_keys_file", "access_token_env")
 LONGEST_TAG: Final = 256  # characters of a tag of early_stop
 _LOCATION: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -139,7 +137,8 @@ def _check_backend(name: str, backend: BackendSettings, problems: Problems) -> N
             problems.add(path, f"needs the setting `{setting}`, as its protocol is {backend.protocol}")
     if backend.location is not None and not _LOCATION.fullmatch(backend.location):
         problems.add((*path, "location"), "must be a region such as us-central1, or global")
-    sources = [source for source in _KEY_SOURCES if getattr(backend, source)]
+    _check_cli(path, backend, problems)
+    sources = [source for source in KEY_SOURCES if getattr(backend, source)]
     if len(sources) > 1:
         problems.add((*path, sources[1]), f"and {sources[0]} exclude each other: keep one")
     _check_repeats((*path, "api_key_envs"), backend.api_key_envs, problems)
@@ -168,6 +167,20 @@ def _check_limits(name: str, limits: Limits, workers: int, problems: Problems) -
         if quota is not None and quota < workers:
             what = f"is shared out among {workers} workers, and is less than one for each: run fewer workers"
             problems.add(("backends", name, "limits", setting), what)
+
+
+def _check_cli(path: Path, backend: BackendSettings, problems: Problems) -> None:
+    if backend.protocol != "gemini-cli":
+        if backend.cli != CliSettings():
+            problems.add((*path, "cli"), f"belongs to protocol gemini-cli alone, not to {backend.protocol}")
+        return
+    if backend.health.path is not None:
+        problems.add((*path, "health", "path"), "leads nowhere: the Gemini CLI is a program, and has no address")
+    for setting in ("api_key_envs", "api_keys_file"):
+        if getattr(backend, setting):
+            problems.add((*path, setting), "is not for the Gemini CLI, whose processes have one key: use api_key_env")
+    if backend.limits != Limits():
+        problems.add((*path, "limits"), "is not for the Gemini CLI, which tells nothing of what it used")
 
 
 def _mapping_mistake(key: str, value: str) -> str | None:

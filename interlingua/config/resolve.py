@@ -3,15 +3,25 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path as File
+from shutil import which
 from typing import Final
 
 from msgspec.structs import asdict, replace
 
-from interlingua.config.checks import check_settings
+from interlingua.config.checks import KEY_SOURCES, check_settings
 from interlingua.config.document import Document, Problems
 from interlingua.config.lines import Path
 from interlingua.config.reader import read_settings
-from interlingua.config.settings import Backend, BackendSettings, ClientKey, Config, Limits, Overrides, Settings
+from interlingua.config.settings import (
+    INSTALL_CLI,
+    Backend,
+    BackendSettings,
+    ClientKey,
+    Config,
+    Limits,
+    Overrides,
+    Settings,
+)
 from interlingua.config.values import Secret, address, key_text
 from interlingua.hosts import BEDROCK_BY_INVOKE, HOSTS, Host
 
@@ -79,6 +89,8 @@ class _Resolver:
         base, path = address(settings.url or host.url)
         where: Path = ("backends", name)
         token = settings.access_token_env
+        if settings.protocol == "gemini-cli":
+            self._check_cli(host, settings, where)
         own = None if token else self._own_key(host, settings)
         return Backend(
             name=name,
@@ -93,6 +105,13 @@ class _Resolver:
             model_mapping=settings.model_mapping,
             settings=settings,
         )
+
+    def _check_cli(self, host: Host, settings: BackendSettings, where: Path) -> None:
+        command = settings.cli.command
+        if which(command, path=self._env.get("PATH")) is None:
+            self._problems.add((*where, "cli", "command"), f"names no command here ({command}): {INSTALL_CLI}")
+        if not any(getattr(settings, source) for source in KEY_SOURCES) and self._own_key(host, settings) is None:
+            self._problems.add(where, "needs a key: the Gemini CLI does not begin without one; name it with api_key_env")
 
     def _own_key(self, host: Host, settings: BackendSettings) -> str | None:
         """The provider's own variable, where nothing else is said. It is for the provider's own address alone."""

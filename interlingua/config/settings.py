@@ -4,7 +4,7 @@ Durations are seconds, sizes are bytes. docs/configuration.md tells users the sa
 """
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -151,6 +151,21 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
     context: AtLeastOne | None = None  # tokens
 
 
+INSTALL_CLI: Final = "npm install -g @google/gemini-cli"
+
+
+class CliSettings(Struct, frozen=True, kw_only=True):
+    """The Gemini CLI's processes, of each worker of the gateway."""
+
+    command: str = "gemini"
+    max_processes: AtLeastOne = 2
+    prompts_per_worker: AtLeastOne = 5  # at once
+    max_queue: Count = 100
+    max_memory: Size = 768 * 1024**2  # of one process; past it, it is replaced
+    max_retries: Count = 2  # of a 429
+    retry_delay: Duration = 1.0
+
+
 class BackendSettings(Struct, frozen=True, kw_only=True):
     """A backend as it is written."""
 
@@ -165,6 +180,7 @@ class BackendSettings(Struct, frozen=True, kw_only=True):
     weight: Count = 1
     limits: Limits = Limits()
     health: HealthSettings = HealthSettings()
+    cli: CliSettings = CliSettings()
     model_mapping: dict[str, str] = {}
     models: dict[str, ModelSettings] = {}  # by the provider's name, or a pattern of such
     api_version: str | None = None

@@ -28,6 +28,7 @@ _EVERY: Final = bits(("text", "streaming"))  # of every protocol's chat
 _KINDS: Final = {"image": BIT["vision"], "document": BIT["documents"], "audio": BIT["audio"], "video": BIT["video"]}
 # An answer without these is still an answer; what was dropped is told. So what is only known of a model is no refusal.
 _WISHES: Final = THINKING | PARALLEL
+_TOOLS: Final = bits(("tools", "parallel_tools"))
 
 
 class Abilities(Struct, frozen=True):
@@ -68,8 +69,11 @@ def _known(backend: Backend, model: str, context: int | None) -> Abilities:
         lacks |= BIT["json_schema"]
     if host.protocol == "bedrock":
         lacks |= _of_bedrock(model)
+    wishes = _WISHES
+    if host.name == "gemini-cli":  # takes no tools; without them there is still an answer
+        lacks, wishes = lacks | EMBEDDINGS | _TOOLS, _WISHES | _TOOLS
     has = (bits(known.has) | _EVERY) & ~lacks if known.has else 0
-    return Abilities(has, lacks & ~_WISHES, lacks & _WISHES, context or known.context)
+    return Abilities(has, lacks & ~wishes, lacks & wishes, context or known.context)
 
 
 def _of_bedrock(model: str) -> int:
