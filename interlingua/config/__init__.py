@@ -9,6 +9,7 @@ from interlingua.config.document import read_document
 from interlingua.config.environment import SOURCE, from_environment
 from interlingua.config.resolve import build
 from interlingua.config.settings import (
+    Agent,
     Auth,
     Backend,
     BackendSettings,
@@ -21,6 +22,7 @@ from interlingua.config.settings import (
     Overrides,
     Routing,
     Server,
+    Tasks,
 )
 from interlingua.config.values import Base, Secret, key_for
 from interlingua.config.watched import Watched
@@ -28,6 +30,7 @@ from interlingua.config.watched import Watched
 __all__ = [
     "LONGEST_TAG",
     "NOT_YET",
+    "Agent",
     "Auth",
     "Backend",
     "BackendSettings",
@@ -42,6 +45,7 @@ __all__ = [
     "Routing",
     "Secret",
     "Server",
+    "Tasks",
     "Watched",
     "find",
     "from_environment",
