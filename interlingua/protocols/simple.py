@@ -120,8 +120,9 @@ def _image(value: Any, path: str) -> Media:
     data = text(fields.get("data"), f"{path}.data")
     mime = fields.get("mime_type")
     mime = type_of(None if mime is None else text(mime, f"{path}.mime_type"), data)
-    if unknown := sorted(fields.keys() - {"data", "mime_type"}):
-        raise InvalidRequest(f"{path}.{unknown[0][:80]} is no field of an image: it has data and mime_type", param=path)
+    for key in fields.keys() - {"data", "mime_type"}:
+        wrong = f"{path}.{key[:80]}"
+        raise InvalidRequest(f"{wrong} is no field of an image: it has data and mime_type", param=wrong)
     return Media(kind=kind_of(mime), mime=mime, data=data)
 
 
