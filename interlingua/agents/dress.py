@@ -68,13 +68,13 @@ class Agents:
         except Unsupported:
             if not call.strict or not call.losses:
                 raise
-            losses = call.losses = _of_client(call.losses, call.request, asked)
+            losses = call.losses = of_client(call.losses, call.request, asked)
             call.request = asked
             refuse(call, losses)
             raise
         finally:
             if call.request is not asked:
-                call.losses = _of_client(call.losses, call.request, asked)
+                call.losses = of_client(call.losses, call.request, asked)
                 call.request = asked
 
     def _agent(self, request: Request) -> Agent | None:
@@ -122,7 +122,7 @@ def unknown(name: str, agents: Mapping[str, Agent], param: str) -> NotFound:
     return NotFound(f"There is no agent `{shown}` here; configured: {known}.", param=param, code="model_not_found")
 
 
-def _of_client(losses: Losses, dressed: Request, asked: Request) -> Losses:
+def of_client(losses: Losses, dressed: Request, asked: Request) -> Losses:
     """Losses by the places that the client knows: its messages are one further on in what the provider was sent."""
     added = len(dressed.messages) - len(asked.messages)
     return Losses(Loss(_moved(loss.path, added), loss.how, loss.why) for loss in losses)
