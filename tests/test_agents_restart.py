@@ -51,8 +51,9 @@ class Client:
         return told
 
     async def kill(self) -> None:
-        os.killpg(self.running.pid, signal.SIGKILL)
-        await self.running.wait()
+        if self.running.returncode is None:
+            os.killpg(self.running.pid, signal.SIGKILL)
+        await self.running.communicate()  # to the end of its pipes, or they are left open
 
 
 @asynccontextmanager
@@ -60,7 +61,11 @@ async def gateway(folder: Path, at_once: int = 2, workers: int = 1, drain: str =
     server = f'workers = {workers}\ndrain = "{drain}"'
     async with process(folder, server=server, more=AGENTS.format(at_once=at_once)) as (running, place):
         async with httpx.AsyncClient(base_url=place.url, timeout=15) as http:
-            yield Client(http, running, place.mock)
+            client = Client(http, running, place.mock)
+            try:
+                yield client
+            finally:
+                await client.kill()
 
 
 async def test_none_is_lost_in_any_state(tmp_path: Path) -> None:

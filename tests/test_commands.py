@@ -431,7 +431,7 @@ def test_explain_and_check_know_agents(run: Run, gateway: Path):
     told = rows(run("explain", "-", stdin=json.dumps(asked).encode()).out)
     assert told[-1][0] == "loss" and told[-1][1].startswith("top_k: dropped")
     line = next(line for line in run("check").out.split("\n") if line.startswith("agent/"))
-    assert [word for word in line.split("  ") if word] == ["agent/writer", "its models'", "gpt-4, local/llama-3", "agent"]
+    assert [word.strip() for word in line.split("  ") if word] == ["agent/writer", "its models'", "gpt-4, local/llama-3", "agent"]
     assert run("explain", "--model", "agent/nobody").code == 1
 
 
