@@ -76,8 +76,6 @@ def find(path: str, query: bytes) -> Door | None:
         return door
     if (match := _KEPT.fullmatch(path)) is not None:
         return Door("items" if match[2] else "kept", "responses", "GET", model=unquote(match[1]))
-    if (match := _TASK.fullmatch(path)) is not None:
-        return Door("task", "simple", "GET", model=unquote(match[1]))
     if (match := _BEDROCK.fullmatch(path)) is not None:
         action = "generate" if match[2].startswith("converse") else "invoke"
         return Door(action, "bedrock", model=_once(match[1]), stream=match[2].endswith("-stream"))
@@ -88,7 +86,8 @@ def find(path: str, query: bytes) -> Door | None:
         return _google(name if publisher == "google" else f"{publisher}/{name}", match[3], query)
     match = _GOOGLE.fullmatch(path)
     if match is None:
-        return None
+        match = _TASK.fullmatch(path)
+        return None if match is None else Door("task", "simple", "GET", model=unquote(match[1]))
     version, name, verb = match.groups()
     model = unquote(name.removeprefix("models/"))
     if verb is None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -15,6 +16,7 @@ from conftest import Start
 from five import FIVE, speaking
 from running import House
 
+from interlingua.core import Core
 from interlingua.metrics import totals
 from interlingua.protocols.openai import parse_request
 
@@ -350,6 +352,42 @@ async def test_a_full_queue_says_so(start: Start) -> None:
         assert told.headers["retry-after"] == "10" and "wait already" in told.json()["error"]["message"]
         for task in (await http.get("/api/agents/status")).json()["tasks"]:
             await http.delete(f"/api/agents/status/{task['id']}")
+
+
+async def test_a_store_that_cannot_be_used_is_told(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "kept/tasks.sqlite").mkdir(parents=True)
+    house = await start(AGENTS + '[server]\ndata = "kept"\n')
+    async with httpx.AsyncClient(base_url=house.url) as http:
+        told = await http.post("/api/agents/delegate", json={"agent": "writer", "task": "x", "wait": False})
+        assert (told.status_code, told.headers["retry-after"]) == (503, "10")
+        assert "kept" not in told.text and not house.mock.journal.entries
+        assert (await http.post("/v1/chat/completions", json=asking())).status_code == 200
+        (tmp_path / "kept/tasks.sqlite").rmdir()
+        told = await http.post("/api/agents/delegate", json={"agent": "writer", "task": "x"})
+        assert told.json()["state"] == "done"
+
+
+async def test_a_reload_brings_agents(start: Start, tmp_path: Path) -> None:
+    """Tasks under way end on the configuration they began with."""
+    house = await start(AGENTS)
+    async with httpx.AsyncClient(base_url=house.url) as http:
+        given = await http.post("/api/agents/delegate", json={"agent": "writer", "task": "[[slow:300]] x", "wait": False})
+        async with asyncio.timeout(10):
+            while not house.mock.journal.entries:
+                await asyncio.sleep(0.005)
+        more = AGENTS.replace("agents.writer", "agents.poet")
+        house.gateway.take(Core.after(house.gateway.core, running.configured(tmp_path, house.mock.url, more)))
+        assert (await http.post("/api/agents/delegate", json={"agent": "poet", "task": "x"})).json()["state"] == "done"
+        assert (await http.post("/api/agents/delegate", json={"agent": "writer", "task": "x"})).status_code == 404
+        assert (await ended(http, given.json()["id"]))["state"] == "done"
+
+
+async def test_agents_may_come_with_a_reload(start: Start, tmp_path: Path) -> None:
+    house = await start()
+    house.gateway.take(Core.after(house.gateway.core, running.configured(tmp_path, house.mock.url, AGENTS)))
+    async with httpx.AsyncClient(base_url=house.url) as http:
+        given = await http.post("/api/agents/delegate", json={"agent": "writer", "task": "x", "wait": False})
+        assert (await ended(http, given.json()["id"]))["state"] == "done"
 
 
 async def test_a_tenant_sees_its_own_tasks_alone(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

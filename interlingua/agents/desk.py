@@ -42,6 +42,7 @@ class Desk:
         self._tasks: Tasks | None = None
         self._thread = ThreadPoolExecutor(1, "tasks")
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._asking: set[str] = set()  # those of them that have no answer yet, and can be cancelled
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._until: float | None = None  # when what still runs is interrupted; None: nobody has said that we end
@@ -101,8 +102,8 @@ class Desk:
 
     async def cancel(self, id: str, tenant: str) -> Task | None:
         found = await self.do(lambda tasks: tasks.cancel(id, tenant))
-        if found is not None and (running := self._running.get(id)) is not None:
-            running.cancel()
+        if found is not None and id in self._asking:
+            self._running[id].cancel()
         return found
 
     # In the background
@@ -118,16 +119,17 @@ class Desk:
     async def _work(self) -> None:
         while self._until is None:
             self._wake.clear()
+            asking = set(self._asking)
             try:
                 room = self._config().tasks.at_once - len(self._running)
                 taken, ours = await self._on_thread(partial(self._with_store, partial(_look, room)))
-            except (sqlite3.Error, OSError) as error:
+            except Exception as error:  # whatever it is, the next look may be better
                 _log.error("The store of tasks: %s", error)
-                taken, ours = [], set(self._running)
+                taken, ours = [], asking
             if self._until is not None and taken:  # we were told to end in the meantime
                 await self._on_thread(partial(self._with_store, partial(_put_back, taken)))
                 return
-            for id in self._running.keys() - ours:  # cancelled by another worker's client
+            for id in (asking & self._asking) - ours:  # cancelled by another worker's client
                 self._running[id].cancel()
             for task in taken:
                 self._start(task)
@@ -138,11 +140,13 @@ class Desk:
                 pass
 
     def _start(self, task: Task) -> None:
+        self._asking.add(task.id)
         running = asyncio.get_running_loop().create_task(self._run(task))
         self._running[task.id] = running
         running.add_done_callback(lambda _: self._over(task.id))
 
     def _over(self, id: str) -> None:
+        self._asking.discard(id)
         del self._running[id]
         self._wake.set()
 
@@ -154,6 +158,7 @@ class Desk:
         except Exception as error:
             _log.error("%s failed: %s", task.id, type(error).__name__, exc_info=error)
             state, told = "failed", {"error": _ODD}
+        self._asking.discard(task.id)
         if state == "failed" and self._until is not None and asyncio.get_running_loop().time() >= self._until - 0.1:
             state, told = "interrupted", {"error": INTERRUPTED}  # its provider was hung up on, as all were
         await self._keep(task, state, told)

@@ -11,8 +11,10 @@ no heartbeat to be late with. Calls wait for the disk: make them in a thread, on
 import fcntl
 import os
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -26,7 +28,12 @@ from interlingua.store import database, writing
 
 State = Literal["queued", "running", "done", "failed", "interrupted", "cancelled"]
 STATES: Final[tuple[State, ...]] = ("queued", "running", "done", "failed", "interrupted", "cancelled")
-INTERRUPTED: Final = {"message": "Its worker ended before it did. It is not run again: give it anew.", "type": "interrupted"}
+INTERRUPTED: Final = {
+    "message": "Its worker ended before it did. It is not run again: give it anew.",
+    "type": "interrupted",
+    "status": 503,
+}
+_TOO_LARGE: Final = {"message": "The result is too large to keep.", "type": "too_large", "status": 502}
 _OPEN: Final = "state IN ('queued', 'running')"
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS task (
@@ -118,7 +125,8 @@ class Tasks:
 
     def close(self) -> None:
         """What is still running here is interrupted from now on."""
-        self._interrupt(self._owner.name)
+        with suppress(sqlite3.Error):  # then others will find us dead
+            self._interrupt(self._owner.name)
         self._db.close()
         self._owner.close()
 
@@ -166,7 +174,7 @@ class Tasks:
         """False: it was cancelled in the meantime."""
         data = _encode(told)
         if len(data) > limits.size // 2:
-            state, data = "failed", _encode({"error": {"message": "The result is too large to keep.", "type": "too_large"}})
+            state, data = "failed", _encode({"error": _TOO_LARGE})
         values = state, self._clock(), data, len(data), id, self._owner.name
         with writing(self._db):
             self._make_room(limits, len(data))
