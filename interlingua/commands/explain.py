@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         *(("same pool", f"{other.backend}: {other.model}") for other in plan.tiers[0][1:]),
         *(("then", f"{other.backend}: {other.model} ({other.reason})") for tier in plan.tiers[1:] for other in tier),
         *(("passed over", f"{other.backend}: {other.model} {other.why}") for other in plan.refused),
-        *([] if model.startswith(PREFIX) else _otherwise(router, model, plan)),
+        *(() if model.startswith(PREFIX) else _otherwise(router, model, plan)),
     ]
     if asked:
         rows += _losses(asked, agents.dressed(asked.request), decision.model, backend)
