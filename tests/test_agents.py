@@ -38,6 +38,10 @@ parameters = { max_tokens = 77 }
 [agents.gemini]
 model = "exact-gemini"
 instructions = "You are Gemini."
+"""
+THINKER = """
+[agents.thinker]
+model = "exact-gemini"
 parameters = { effort = "low", top_p = 0.5, seed = 4 }
 """
 MORE = """
@@ -103,8 +107,10 @@ async def test_the_client_overrides_parameters_and_adds_its_own_system(house: Ho
     await claude.close()
 
 
-async def test_every_parameter_reaches_the_provider(house: House, http: httpx.AsyncClient) -> None:
-    assert (await http.post("/v1/chat/completions", json=asking(model="agent/gemini"))).status_code == 200
+async def test_every_parameter_reaches_the_provider(start: Start) -> None:
+    house = await start(THINKER)
+    async with httpx.AsyncClient(base_url=house.url) as http:
+        assert (await http.post("/v1/chat/completions", json=asking(model="agent/thinker"))).status_code == 200
     config = house.sent["generationConfig"]
     assert (config["topP"], config["seed"], config["thinkingConfig"]["thinkingBudget"] > 0) == (0.5, 4, True)
 
