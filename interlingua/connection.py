@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 
 from interlingua.config import Server
 from interlingua.errors import GatewayError, HeadTooLarge, InvalidRequest, TooLarge
-from interlingua.protocols.registry import PROTOCOLS
+from interlingua.protocols.registry import CLIENTS
 from interlingua.protocols.wire import encode_json
 from interlingua.routes import protocol_of, streamed
 
@@ -413,7 +413,7 @@ class Connection(asyncio.Protocol):
                 self.reading.fail(error)
             return
         path = self._url.decode("latin-1").partition("?")[0]
-        status, body = PROTOCOLS[protocol_of(path, dict(self._headers))].format_error(error.failure)
+        status, body = CLIENTS[protocol_of(path, dict(self._headers))].format_error(error.failure)
         data = encode_json(body)
         self.write(
             _STATUS[status]

@@ -5,13 +5,15 @@ import time
 from typing import Any
 
 from interlingua import __version__
+from interlingua.agents.desk import Desk
+from interlingua.agents.dress import Agents
 from interlingua.catalog import Catalog
 from interlingua.checks import Checks
 from interlingua.cli import CliProvider
 from interlingua.client import Client
 from interlingua.config import Backend, Config, Routing
 from interlingua.health import Board, Health, Station
-from interlingua.metrics import BREAKERS, Metrics
+from interlingua.metrics import BREAKERS, Metrics, totals
 from interlingua.pipeline import Answer, Call, Policy, compose
 from interlingua.policies import request_log
 from interlingua.policies.admission import Admission
@@ -57,10 +59,20 @@ class Core:
         history = History(store, self._speaks_responses)  # makes a request for one kind of backend: one for each attempt
         self.log = log
         upstream = UpstreamStream(config.routing.stream_upstream, EarlyStop(config, metrics))
-        whole = [*([log] if log else []), *policies, self._attempts(), history, upstream]
+        self.agents = Agents(config.agents, self.router)
+        self.plan = self.agents.plan if config.agents else self.router.plan
+        whole = [
+            *([log] if log else []),
+            *policies,
+            self._attempts(),
+            history,
+            upstream,
+            *([self.agents] if config.agents else []),
+        ]
         self.handle = compose(whole, self._ask)
         self.began = time.time()
         self.ready = True
+        self.desk: Desk | None = None  # of agents' tasks: the gateway's
         self.loaded: Any = None  # what became of the configuration's files: operations.py
 
     @classmethod
@@ -77,7 +89,7 @@ class Core:
         for name in same:
             core.providers[name].inherit(old.providers[name])
         core._leaving = [one for one in (*old._leaving, *old.providers.values()) if one.lingers]
-        core.began, core.ready, core.loaded = old.began, old.ready, old.loaded
+        core.began, core.ready, core.loaded, core.desk = old.began, old.ready, old.loaded, old.desk
         core.admission = old.admission
         core.admission.resize(config.server.max_in_flight, config.server.max_queue)
         return core
@@ -110,8 +122,9 @@ class Core:
         return {
             "version": __version__,
             "uptime_seconds": round(time.time() - self.began, 3),
-            "workers": self.config.server.workers,
+            "workers": self.config.server.processes,
             "in_flight": self.admission.inside,
+            "totals": totals(self.metrics),
             "configuration": self.loaded,
             "backends": {
                 name: {"protocol": p.backend.protocol, "url": p.backend.url, **self.board.told(name), **p.keys_told()}

@@ -26,7 +26,8 @@ async def count_tokens(
         body = as_obj(wrapped)
     request = PROTOCOLS[client].parse_request(body, door.model, False)
     call = Call(request, client, id, headers, deadline(headers, core.config.routing.deadline))
-    decision = call.decision = core.router.plan(request).first
+    decision = call.decision = core.plan(request).first
+    request = core.agents.dressed(request)
     provider = core.providers[decision.backend]
     way = provider.way(decision.model)
     tokens = None

@@ -19,7 +19,8 @@ _METHODS: Final = ["generateContent", "streamGenerateContent", "countTokens"]
 
 async def models(protocol: str, core: Core) -> Json:
     """Every model a client can name, as far as it is known."""
-    entries = [_SHAPES.get(protocol, _openai)(entry) for entry in (await core.catalog.entries()).values()]
+    listed = _agents(core) | await core.catalog.entries()
+    entries = [_SHAPES.get(protocol, _openai)(entry) for entry in listed.values()]
     if protocol == "gemini":
         return {"models": entries}
     if protocol == "anthropic":
@@ -30,13 +31,19 @@ async def models(protocol: str, core: Core) -> Json:
 
 async def model(protocol: str, name: str, core: Core) -> Json:
     """One model: a listed one, or one that a name leads to by more than the last resort. Raises NotFound."""
-    entry = (await core.catalog.entries()).get(name)
+    entry = (await core.catalog.entries()).get(name) or _agents(core).get(name)
     if entry is None:
         decision = core.router.route(name)
         if decision.route in ("capability", "fallback"):
             raise NotFound(f"The model {name!r} is not listed here.", param="model", code="model_not_found")
         entry = core.catalog.entry(name, decision.backend, decision.model)
     return _SHAPES.get(protocol, _openai)(entry)
+
+
+def _agents(core: Core) -> dict[str, Entry]:
+    """As the models that answer for them."""
+    decisions = core.agents.decisions().items()
+    return {name: core.catalog.entry(name, decision.backend, decision.model) for name, decision in decisions}
 
 
 def _openai(entry: Entry) -> Json:

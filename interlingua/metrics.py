@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -50,6 +50,7 @@ RELOADS: Final = Spec("interlingua_config_reloads", "Configurations read again, 
 LOG_LINES: Final = Spec(
     "interlingua_request_log_lines", "Lines of log.requests: put, dropped for want of room, failed.", ("result",)
 )
+TASKS: Final = Spec("interlingua_agent_tasks", "Tasks of agents, by how they ended.", ("agent", "state"))
 IN_FLIGHT: Final = Spec("interlingua_requests_in_flight", "Requests under way.", (), "gauge")
 CONNECTIONS: Final = Spec("interlingua_upstream_connections", "Connections to providers.", ("state",), "gauge")
 _ALL: Final = (
@@ -69,6 +70,7 @@ _ALL: Final = (
     EARLY_STOPS,
     RELOADS,
     LOG_LINES,
+    TASKS,
 )
 SPECS: Final = {s.name: s for s in _ALL}
 
@@ -133,8 +135,19 @@ class Metrics:
     def render(self) -> bytes:
         """The Prometheus text exposition of all workers' figures."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collector(list(self._all())))
+        registry.register(_Collector(self.sums()))
         return generate_latest(registry)
+
+    def sums(self) -> dict[str, dict[tuple[str, ...], list[float]]]:
+        """name -> labels -> slots, of all workers together."""
+        sums: dict[str, dict[tuple[str, ...], list[float]]] = defaultdict(dict)
+        for entries, slots in self._all():
+            for name, labels, start in entries:
+                width = len(_BUCKETS) + 2 if SPECS[name].kind == "histogram" else 1
+                values = sums[name].setdefault(labels, [0.0] * width)
+                for i in range(width):
+                    values[i] += slots[start + i]
+        return sums
 
     def _all(self) -> Iterator[tuple[Iterable[_Entry], "memoryview[float]"]]:
         if self._folder is None:
@@ -186,14 +199,8 @@ _FAMILIES: Final = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, 
 
 
 class _Collector:
-    def __init__(self, workers: list[tuple[Iterable[_Entry], "memoryview[float]"]]) -> None:
-        self._sums: dict[str, dict[tuple[str, ...], list[float]]] = defaultdict(dict)
-        for entries, slots in workers:
-            for name, labels, start in entries:
-                width = len(_BUCKETS) + 2 if SPECS[name].kind == "histogram" else 1
-                values = self._sums[name].setdefault(labels, [0.0] * width)
-                for i in range(width):
-                    values[i] += slots[start + i]
+    def __init__(self, sums: dict[str, dict[tuple[str, ...], list[float]]]) -> None:
+        self._sums = sums
 
     def collect(self) -> Iterator[Metric]:
         for name, series in self._sums.items():
@@ -205,6 +212,29 @@ class _Collector:
                 else:
                     family.add_metric(list(labels), values[0])
             yield family
+
+
+def totals(metrics: Metrics) -> dict[str, Any]:
+    """What all workers have done since the gateway started, for people. `left`: clients that did not wait for their answer."""
+    sums = metrics.sums()
+
+    def total(spec: Spec, *last: str) -> int:
+        return int(sum(slots[0] for labels, slots in sums.get(spec.name, {}).items() if not last or labels[-1] in last))
+
+    requests, left = total(REQUESTS), total(REQUESTS, "499")
+    successes = total(REQUESTS, "200")
+    tokens = {kind: total(TOKENS, kind) for kind in _KINDS}
+    return {
+        "requests": requests,
+        "successes": successes,
+        "failures": requests - successes - left,
+        "left": left,
+        "in_flight": total(IN_FLIGHT),
+        "tokens": {**tokens, "total": tokens["input"] + tokens["output"]},
+        "rotations": total(KEY_ROTATIONS),
+        "retries": total(RETRIES),
+        "fallbacks": total(FALLBACKS),
+    }
 
 
 def _cumulative(values: list[float]) -> list[tuple[str, float]]:

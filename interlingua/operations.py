@@ -114,6 +114,7 @@ class Operations:
                 self._hand_on(number)
             return
         core.ready = False
+        self._gateway.desk.leave()
         Connection.leaving = True
         server = core.config.server
         self._after("drain", server.drain, self._hang_up)

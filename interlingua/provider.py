@@ -32,7 +32,7 @@ from interlingua.losses import Losses
 from interlingua.metrics import Metrics
 from interlingua.pipeline import Answer, Batch, Call, Events
 from interlingua.protocols import Protocol, StreamParser, Target, target
-from interlingua.protocols.registry import EMBEDDINGS, PROTOCOLS
+from interlingua.protocols.registry import CLIENTS, EMBEDDINGS, PROTOCOLS
 from interlingua.protocols.wire import as_obj, decode_json, encode_json
 from interlingua.resets import reset_after, retry_after
 from interlingua.routing import estimate
@@ -314,7 +314,7 @@ def _settled(answer: Answer, turn: Turn, lease: Lease) -> Answer:
 
 def refuse(call: Call, losses: Losses, field_path: Callable[[str, Any], str] | None = None) -> None:
     """What strict mode answers to a loss. `field_path`: in whose words, where they are not those of the client's protocol."""
-    field_path = field_path or PROTOCOLS[call.client].field_path
+    field_path = field_path or CLIENTS[call.client].field_path
     paths = [field_path(loss.path, call.request) for loss in losses]
     told = ", ".join(f"{path} ({loss.why})" if loss.why else path for path, loss in zip(paths, losses, strict=True))
     raise Unsupported(f"Strict mode: this backend cannot carry {told}", param=paths[0])

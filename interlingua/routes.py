@@ -10,12 +10,28 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 Action = Literal[
-    "generate", "embed", "predict", "invoke", "count", "models", "model", "kept", "items", "health", "ready", "metrics", "status"
+    "generate",
+    "prompt",
+    "embed",
+    "predict",
+    "invoke",
+    "count",
+    "models",
+    "model",
+    "kept",
+    "items",
+    "delegate",
+    "agents",
+    "task",
+    "health",
+    "ready",
+    "metrics",
+    "status",
 ]
 
 
 class Door(Struct, frozen=True):
-    """What a request is for. `model` (of a kept response: its id) and `stream` are said by the path where they are not
+    """What a request is for. `model` (of a kept response or a task: its id) and `stream` are said by the path where they are not
     None; `sse` False: a JSON array."""
 
     action: Action
@@ -37,7 +53,10 @@ _EXACT: Final[dict[str, Door]] = {
     "/health": Door("health", method="GET"),
     "/ready": Door("ready", method="GET"),
     "/metrics": Door("metrics", method="GET"),
-    "/api/system/status": Door("status", method="GET"),
+    "/api/system/status": Door("status", "simple", "GET"),
+    "/api/gemini/generate": Door("prompt", "simple"),
+    "/api/agents/delegate": Door("delegate", "simple"),
+    "/api/agents/status": Door("agents", "simple", "GET"),
 }
 _BEDROCK: Final = re.compile(
     r"(?:/bedrock|/providers/bedrock)?/model/(.+)/(converse|converse-stream|invoke|invoke-with-response-stream)", re.S
@@ -47,6 +66,7 @@ _VERTEX: Final = re.compile(
     r"/(?:v1|v1beta1)(?:/projects/[^/]+/locations/[^/]+)?/publishers/([^/]+)/models/(.+):([A-Za-z]+)", re.S
 )
 _KEPT: Final = re.compile(r"/v1/responses/([^/]+)(/input_items)?")
+_TASK: Final = re.compile(r"/api/agents/status/([^/]+)")
 _GOOGLE: Final = re.compile(r"/(v1beta|v1)/((?:models|tunedModels)/.+?)(?::([A-Za-z]+))?", re.S)
 
 
@@ -66,7 +86,8 @@ def find(path: str, query: bytes) -> Door | None:
         return _google(name if publisher == "google" else f"{publisher}/{name}", match[3], query)
     match = _GOOGLE.fullmatch(path)
     if match is None:
-        return None
+        match = _TASK.fullmatch(path)
+        return None if match is None else Door("task", "simple", "GET", model=unquote(match[1]))
     version, name, verb = match.groups()
     model = unquote(name.removeprefix("models/"))
     if verb is None:
@@ -122,6 +143,8 @@ def protocol_of(path: str, headers: dict[bytes, bytes]) -> str:
         return "bedrock"
     if path.startswith("/v1/responses"):
         return "responses"
+    if path.startswith("/api/"):
+        return "simple"
     named = _GOOGLE.fullmatch(path)
     verb = named is not None and named[3] is not None and not named[3].isdecimal()
     if verb or path.startswith(("/v1beta", "/v1/projects/", "/v1/publishers/")) or b"x-goog-api-key" in headers:

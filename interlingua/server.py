@@ -12,8 +12,11 @@ from typing import Any, Final, NamedTuple, cast
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 
 from interlingua import invoke, kept, listing, passthrough
+from interlingua.agents import api
+from interlingua.agents.desk import Desk
 from interlingua.core import Core
 from interlingua.counting import count_tokens
 from interlingua.deadlines import deadline
@@ -34,7 +37,7 @@ from interlingua.losses import Losses
 from interlingua.metrics import CONNECTIONS, LOSSES, ROUTES, Meter
 from interlingua.pipeline import Call, Events
 from interlingua.protocols import Protocol
-from interlingua.protocols.registry import PROTOCOLS
+from interlingua.protocols.registry import CLIENTS, PROTOCOLS
 from interlingua.protocols.shared import decode_request
 from interlingua.protocols.wire import encode_json
 from interlingua.pulse import Pulse, Waiting
@@ -50,7 +53,7 @@ Headers = list[tuple[bytes, bytes]]
 LEFT: Final = 499  # the status counted for a client that left
 _RUN: Final = os.urandom(8).hex()  # a request's id: this process, and its number
 _COUNTER: Final = count()
-_ALSO: Final = frozenset((("DELETE", "kept"),))
+_ALSO: Final = frozenset((("DELETE", "kept"), ("DELETE", "task")))
 _OPEN: Final = frozenset(("health", "ready"))  # asked by those who have no key
 _SLOW_BODY: Final = 60.0  # seconds between two pieces of a request's body
 _MAX_TOLD: Final = 4000  # characters of the losses header
@@ -65,6 +68,7 @@ class Gateway:
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        self.desk = core.desk = Desk(self, lambda: self.core.config, core.metrics)
         self.pulse = Pulse(core.config.routing.heartbeat, core.config.routing.whole_heartbeat)
         self.begin: Callable[[], None] = _nothing  # on the event loop, once, before the first request
         self.end: Callable[[], None] = _nothing
@@ -79,14 +83,17 @@ class Gateway:
         self.core.retire()
         self.core = core
         core.begin()
+        self.desk.begin()
         self.pulse = Pulse(core.config.routing.heartbeat, core.config.routing.whole_heartbeat)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] == "lifespan.startup":
             self.core.begin()
+            self.desk.begin()
             self.begin()
             await send({"type": "lifespan.startup.complete"})
         self.end()
+        await self.desk.close()
         await self.core.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -169,17 +176,25 @@ class Exchange:
         if door is None and self.path.startswith(passthrough.PREFIX):
             return await self._pass_through(method)
         if door is None:
-            self.protocol = PROTOCOLS[protocol_of(self.path, self.headers)]
+            self.protocol = CLIENTS[protocol_of(self.path, self.headers)]
             raise NotFound(f"There is nothing at {self.path}.", code="unknown_url")
         shared = door.action in ("models", "model") and door.protocol == "openai"
-        self.protocol = PROTOCOLS[protocol_of(self.path, self.headers) if shared else door.protocol]
+        self.protocol = CLIENTS[protocol_of(self.path, self.headers) if shared else door.protocol]
         if method != door.method and (method, door.action) not in _ALSO and not (method == "HEAD" and door.method == "GET"):
             raise MethodNotAllowed(f"{self.path} takes {door.method}, not {method}.")
         if door.action not in _OPEN:
             await self._admit()
+        return await self._enter(door, method)
+
+    async def _enter(self, door: Door, method: str) -> int:
         match door.action:
             case "generate":
                 return await self._generate(door, await self._body(), self.protocol.NAME)
+            case "prompt":
+                door = replace(door, model=self.core.config.routing.default_model)
+                return await self._generate(door, await self._body(), self.protocol.NAME)
+            case "delegate" | "agents" | "task":
+                return await self._send_json(*await self._agents(door, method))
             case "embed" | "predict":
                 self.protocol = FACES[door.action, door.protocol]
                 return await self._generate(door, await self._body(), self.protocol.NAME)
@@ -213,6 +228,17 @@ class Exchange:
             case _:
                 return {"status": "ok"}
 
+    async def _agents(self, door: Door, method: str) -> tuple[int, dict[str, Any]]:
+        core, desk = self.core, self.core.desk
+        assert desk is not None
+        match door.action:
+            case "delegate":
+                return await api.delegate(desk, core.config, await self._body(), self.headers, self.tenant)
+            case "agents":
+                return 200, await api.listed(desk, core.config, self.scope["query_string"], self.tenant)
+            case _:
+                return 200, await api.one(desk, core.config, method, door.model or "", self.tenant)
+
     async def _pass_through(self, method: str) -> int:
         core, server, began = self.core, self.core.config.server, time.perf_counter()
         provider, path = passthrough.target_of(core, self.path)
@@ -244,6 +270,9 @@ class Exchange:
         """Whose request it is, where keys are asked for. Raises GatewayError in the words of the client's protocol."""
         core, query = self.core, self.scope["query_string"]
         if core.keys is None:
+            return
+        if "tenant" in self.scope:  # the gateway itself asks, for whom it let in before
+            self.tenant = self.scope["tenant"]
             return
         if self.headers.get(b"authorization", b"").startswith(b"AWS4-HMAC-SHA256"):
             self.raw = await self._raw_body()
@@ -330,7 +359,7 @@ class Exchange:
         call = Call(request, client, self.id, self.headers, until)
         call.tenant = self.tenant
         try:
-            plan = call.plan = core.router.plan(request)
+            plan = call.plan = core.plan(request)
         except GatewayError:
             core.metrics.count(ROUTES, ("failed", call.client))
             raise
@@ -630,6 +659,7 @@ _BEATS: Final = {
     "responses": sse.comment("keep-alive"),
     "anthropic": b'event: ping\ndata: {"type":"ping"}\n\n',
     "gemini": b"\n",
+    "simple": sse.comment("keep-alive"),
 }
 
 

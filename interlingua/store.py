@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -95,10 +95,7 @@ class Store:
     ) -> None:
         self._own = private_file() if path is None else None
         self._limit, self._age, self._clock = limit, age, clock
-        self._db = sqlite3.connect(path or self._own or "", timeout=2, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode = WAL", f"synchronous = {'OFF' if path is None else 'NORMAL'}", "foreign_keys = OFF"):
-            self._db.execute(f"PRAGMA {pragma}")
-        self._db.executescript(_SCHEMA)
+        self._db = database(path or self._own or "", _SCHEMA, "OFF" if path is None else "NORMAL")
 
     def put(self, kept: Kept, tenant: str) -> bool:
         """Keeps a turn, and forgets what there is no room for. False: it is too large to keep."""
@@ -111,7 +108,7 @@ class Store:
         previous = _own(kept.request).get(PREVIOUS)
         row = tenant, kept.response.id, previous if type(previous) is str else None, self._clock(), len(body), body
         try:
-            with self._writing():
+            with writing(self._db):
                 self._db.execute("DELETE FROM turn WHERE tenant = ? AND id = ?", row[:2])
                 self._make_room(self._db.execute("INSERT INTO turn VALUES (?, ?, ?, ?, ?, ?)", row).lastrowid)
         except sqlite3.OperationalError:  # a full disk, or another who will not let go: the answer itself is not at stake
@@ -134,7 +131,7 @@ class Store:
         if not rows or rows[0][1] is not None:
             return None
         fresh = [(self._clock(), tenant, name) for name, _, _ in rows]
-        with suppress(sqlite3.OperationalError), self._writing():
+        with suppress(sqlite3.OperationalError), writing(self._db):
             self._db.executemany("UPDATE turn SET used = ? WHERE tenant = ? AND id = ?", fresh)
         return [message for _, _, body in rows for message in _told(_decode_turn(body))]
 
@@ -155,18 +152,30 @@ class Store:
     def _oldest(self) -> float:
         return self._clock() - self._age
 
-    @contextmanager
-    def _writing(self) -> Generator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        with self._db:
-            yield
-
     def _make_room(self, newest: int | None) -> None:
         """Forgets what is too old, then the longest unread, but not the newest."""
         self._db.execute("DELETE FROM turn WHERE used <= ?", (self._oldest,))
         last = "DELETE FROM turn WHERE rowid = (SELECT rowid FROM turn WHERE rowid != ? ORDER BY used, rowid LIMIT 1)"
         while self.size > self._limit and self._db.execute(last, (newest,)).rowcount:
             pass
+
+
+def database(path: str, schema: str, synchronous: Literal["OFF", "NORMAL", "FULL"]) -> sqlite3.Connection:
+    """A database that several processes of one machine may have open. OFF: it need not outlive the machine's power; FULL: what
+    was committed does. Raises sqlite3.Error where the file cannot be used."""
+    db = sqlite3.connect(path, timeout=2, isolation_level=None, check_same_thread=False)
+    for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = OFF"):
+        db.execute(f"PRAGMA {pragma}")
+    db.executescript(schema)
+    return db
+
+
+@contextmanager
+def writing(db: sqlite3.Connection) -> Generator[None]:
+    """A transaction, the only one that writes: all of it or nothing."""
+    db.execute("BEGIN IMMEDIATE")
+    with db:
+        yield
 
 
 def private_file() -> str:

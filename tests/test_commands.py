@@ -413,6 +413,28 @@ def test_explain_a_name(run: Run, gateway: Path):
     ]
 
 
+AGENT = """
+[agents.writer]
+model = "gpt-4"
+instructions = "You write."
+fallback = ["local/llama-3"]
+parameters = { top_k = 3 }
+"""
+
+
+def test_explain_and_check_know_agents(run: Run, gateway: Path):
+    gateway.write_text(gateway.read_text() + AGENT)
+    table = rows(run("explain", "--model", "agent/writer").out)
+    assert table[0] == ["model", "agent/writer"] and ["provider model", "gpt-4o"] in table
+    assert table[-1][0] == "then" and table[-1][1].startswith("local: llama-3")
+    asked = {**ASKED, "model": "agent/writer"}
+    told = rows(run("explain", "-", stdin=json.dumps(asked).encode()).out)
+    assert told[-1][0] == "loss" and told[-1][1].startswith("top_k: dropped")
+    line = next(line for line in run("check").out.split("\n") if line.startswith("agent/"))
+    assert [word.strip() for word in line.split("  ") if word] == ["agent/writer", "its models'", "gpt-4, local/llama-3", "agent"]
+    assert run("explain", "--model", "agent/nobody").code == 1
+
+
 def test_explain_a_request_tells_what_it_would_lose(run: Run, gateway: Path, lossy: None, monkeypatch: pytest.MonkeyPatch):
     (gateway.parent / "r.json").write_text(json.dumps(ASKED))
     told = rows(run("explain", "r.json").out)

@@ -245,6 +245,52 @@ a = ["mok/m"]  #! routing.fallbacks.a[0] names no backend (mok); did you mean `m
 protocol = "openai"
 url = "http://localhost:9000/v1"  #! backends.x.url is this gateway's own address: give the provider's.
 ---
+[agents.writer]  #! agents.writer needs the setting `model`.
+instructions = "x"
+---
+[agents."a b"]  #! agents."a b" must be named with letters, digits, `-`, `_` and `.` alone.
+model = "m"
+---
+[agents.writer]
+model = "m"
+parameters = { temprature = 1 }  #! agents.writer.parameters.temprature is no setting; did you mean `temperature`?
+---
+[agents.writer]
+model = "m"
+[agents.writer.parameters]
+temperature = 2.5  #! agents.writer.parameters.temperature must be from 0 to 2.
+---
+[agents.writer]
+model = "m"
+parameters.effort = "huge"  #! agents.writer.parameters.effort must be one of minimal, low, …
+---
+[agents.writer]
+model = "mok/m"  #! agents.writer.model names no backend (mok); did you mean `mock`?
+---
+[agents.writer]
+model = "m"
+fallback = ["mock/m", "nobody/m"]  #! agents.writer.fallback[1] names no backend (nobody); known here: mock.
+---
+[agents.writer]
+model = "m"
+fallback = ["a", "a"]  #! agents.writer.fallback[1] repeats an earlier one.
+---
+[agents.writer]
+model = "agent/other"  #! agents.writer.model is an agent itself: name the model that answers.
+---
+[backends.agent]  #! backends.agent is what agents are called by (agent/NAME): give the backend another name.
+protocol = "mock"
+[agents.writer]
+model = "m"
+---
+[server]
+data = "/dev/null/x"  #! server.data names a folder that cannot be written to, and agents keep their tasks there.
+[agents.writer]
+model = "m"
+---
+[tasks]
+at_once = 0  #! tasks.at_once must be at least 1.
+---
 server = 5  #! server must be a table, not a whole number.
 """.strip().split("\n---\n")
 ENV = {"EMPTY": "", "TORN": "hunter2\r\nhost: evil", "A": "a", "B": "b"}
@@ -651,7 +697,7 @@ def existing(kind: type[Struct] = Settings, path: str = "") -> dict[str, type[St
     for name, hint in get_type_hints(kind).items():
         inner = next((arg for arg in (hint, *get_args(hint)) if isinstance(arg, type) and issubclass(arg, Struct)), None)
         if inner is not None:
-            section = f"{path}{name}" + {"backends": ".NAME", "models": ".MODEL"}.get(name, "")
+            section = f"{path}{name}" + {"backends": ".NAME", "agents": ".NAME", "models": ".MODEL"}.get(name, "")
             found |= {section: inner} | existing(inner, f"{section}.")
     return found
 

@@ -30,7 +30,20 @@ FLOORS = [
     {"protocols"},
     {"invoke", "hosts", "config", "routing", "client", "credentials", "keypool", "keyring", "resets", "sigv4", "store"},
     {"health", "pipeline", "policies", "provider", "cli", "embedder", "checks"},
-    {"routes", "counting", "catalog", "listing", "passthrough", "kept", "core", "connection", "deadlines", "pulse", "server"},
+    {
+        "agents",
+        "routes",
+        "counting",
+        "catalog",
+        "listing",
+        "passthrough",
+        "kept",
+        "core",
+        "connection",
+        "deadlines",
+        "pulse",
+        "server",
+    },
     {"app", "operations", "demo", "commands", "__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -41,6 +41,9 @@ def _key(backend: Backend) -> str:
 def _routes(config: Config) -> str:
     """The table a name is looked up in, from the top."""
     rows: list[tuple[str, str, str, str]] = [("CLIENT MODEL", "BACKEND", "PROVIDER MODEL", "HOW")]
+    rows += [
+        (f"agent/{name}", "its models'", ", ".join([one.model, *one.fallback]), "agent") for name, one in config.agents.items()
+    ]
     for step in config.routing.order:
         rows += {"model_mapping": _mapped, "capability": _auto, "fallback": _fallback}[step](config)
     return aligned(rows)

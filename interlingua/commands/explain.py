@@ -32,16 +32,21 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from interlingua.agents.dress import PREFIX, Agents
     from interlingua.config import find
 
     if arguments.request is None and arguments.model is None:
         raise ConfigError("explain needs a REQUEST.json, `-` for stdin, or --model NAME.")
     config = find(arguments.config, os.environ)
     router = Router(config)
+    agents = Agents(config.agents, router)
     asked = _read(arguments) if arguments.request is not None else None
     model = asked.request.model if asked else arguments.model
     try:
-        plan = router.plan(asked.request) if asked else router.plan_for(model, TEXT)
+        if asked or model.startswith(PREFIX):
+            plan = agents.plan(asked.request if asked else Request(model=model, messages=[]))
+        else:
+            plan = router.plan_for(model, TEXT)
     except Unsupported as error:
         write(aligned([*_asked(model, asked), ("refused", str(error))]) + "\n")
         return 1
@@ -50,17 +55,17 @@ def run(arguments: argparse.Namespace) -> int:
     rows = [
         *_asked(model, asked),
         ("needs", ", ".join(named(plan.needs))),
-        *([("prompt", f"about {estimate(asked.request)} tokens")] if asked else []),
+        *([("prompt", f"about {estimate(agents.dressed(asked.request))} tokens")] if asked else []),
         ("backend", f"{backend.name} ({backend.settings.protocol} at {backend.url})"),
         ("provider model", decision.model),
         ("route", f"{decision.route}: {decision.reason}"),
         *(("same pool", f"{other.backend}: {other.model}") for other in plan.tiers[0][1:]),
         *(("then", f"{other.backend}: {other.model} ({other.reason})") for tier in plan.tiers[1:] for other in tier),
         *(("passed over", f"{other.backend}: {other.model} {other.why}") for other in plan.refused),
-        *_otherwise(router, model, plan),
+        *(() if model.startswith(PREFIX) else _otherwise(router, model, plan)),
     ]
     if asked:
-        rows += _losses(asked, decision.model, backend)
+        rows += _losses(asked, agents.dressed(asked.request), decision.model, backend)
     write(aligned(rows) + "\n")
     return 0
 
@@ -96,14 +101,17 @@ def _read(arguments: argparse.Namespace) -> _Asked:
     return _Asked(source.parse_request(body, arguments.model, None), source, told)
 
 
-def _losses(asked: _Asked, model: str, backend: Backend) -> list[tuple[str, str]]:
+def _losses(asked: _Asked, request: Request, model: str, backend: Backend) -> list[tuple[str, str]]:
     """What the request would lose at the backend."""
+    from interlingua.agents.dress import of_client
+
     losses = Losses()
     try:
         host = backend.host.serving(model)
-        protocol(host.protocol).format_request(asked.request, target(model, host.quirks, host.seals), losses)
+        protocol(host.protocol).format_request(request, target(model, host.quirks, host.seals), losses)
     except GatewayError as error:
         return [("refused", str(error))]
+    losses = of_client(losses, request, asked.request)
     lines = told_losses(losses, lambda path: asked.source.field_path(path, asked.request))
     return [("loss", line) for line in lines] or [("loss", "none")]
 

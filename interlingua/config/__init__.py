@@ -10,6 +10,7 @@ from interlingua.config.environment import SOURCE, from_environment
 from interlingua.config.resolve import build
 from interlingua.config.settings import (
     INSTALL_CLI,
+    Agent,
     Auth,
     Backend,
     BackendSettings,
@@ -23,6 +24,7 @@ from interlingua.config.settings import (
     Overrides,
     Routing,
     Server,
+    Tasks,
 )
 from interlingua.config.values import Base, Secret, key_for
 from interlingua.config.watched import Watched
@@ -31,6 +33,7 @@ __all__ = [
     "INSTALL_CLI",
     "LONGEST_TAG",
     "NOT_YET",
+    "Agent",
     "Auth",
     "Backend",
     "BackendSettings",
@@ -46,6 +49,7 @@ __all__ = [
     "Routing",
     "Secret",
     "Server",
+    "Tasks",
     "Watched",
     "find",
     "from_environment",

@@ -11,7 +11,7 @@ from msgspec.structs import fields
 from interlingua.config.document import Document, Problems
 from interlingua.config.lines import Path
 from interlingua.config.reader import did_you_mean
-from interlingua.config.settings import Auth, BackendSettings, CliSettings, Limits, Routing, Settings
+from interlingua.config.settings import Agent, Auth, BackendSettings, CliSettings, Limits, Routing, Settings
 from interlingua.config.values import backend_name, covers
 from interlingua.errors import ConfigError
 
@@ -43,6 +43,8 @@ def check_settings(document: Document, settings: Settings) -> None:
     for name, backend in settings.backends.items():
         _check_backend(name, backend, problems)
         _check_limits(name, backend.limits, settings.server.processes, problems)
+    for name, agent in settings.agents.items():
+        _check_agent(name, agent, settings, problems)
     problems.settle()
     if not settings.backends:
         raise ConfigError(f'{document.name}: has no backends; add one, for example [backends.mock] with protocol = "mock".')
@@ -103,16 +105,39 @@ def _check_routing(routing: Routing, backends: dict[str, BackendSettings], probl
         problems.add(("routing", "default_backend"), f"names no backend ({default})" + did_you_mean(default, list(backends)))
     elif default is not None and "fallback" not in routing.order:
         problems.add(("routing", "default_backend"), "is never reached: routing.order lacks fallback")
-    mapped = {key for backend in backends.values() for key in backend.model_mapping}
     for model, targets in routing.fallbacks.items():
         if model.count("*") > 1:
             problems.add(("routing", "fallbacks", model), "has more than one `*`")
         _check_repeats(("routing", "fallbacks", model), targets, problems)
         for index, target in enumerate(targets):
-            name, slash, _ = target.partition("/")
-            if slash and name not in backends and default is None and not any(covers(key, target) for key in mapped):
-                what = f"names no backend ({name})" + did_you_mean(name, list(backends))
-                problems.add(("routing", "fallbacks", model, index), what)
+            _check_target(("routing", "fallbacks", model, index), target, routing, backends, problems)
+
+
+def _check_target(path: Path, target: str, routing: Routing, backends: dict[str, BackendSettings], problems: Problems) -> None:
+    """A model's name that nothing serves for sure: it names a backend that is not there."""
+    name, slash, _ = target.partition("/")
+    mapped = (key for backend in backends.values() for key in backend.model_mapping)
+    if slash and name not in backends and routing.default_backend is None and not any(covers(key, target) for key in mapped):
+        problems.add(path, f"names no backend ({name})" + did_you_mean(name, list(backends)))
+
+
+def _check_agent(name: str, agent: Agent, settings: Settings, problems: Problems) -> None:
+    path: Path = ("agents", name)
+    try:
+        backend_name(name)
+    except ValueError as error:
+        problems.add(path, str(error))
+    if "agent" in settings.backends:
+        problems.add(("backends", "agent"), "is what agents are called by (agent/NAME): give the backend another name")
+    _check_repeats((*path, "fallback"), agent.fallback, problems)
+    for where, model in [
+        ((*path, "model"), agent.model),
+        *(((*path, "fallback", i), one) for i, one in enumerate(agent.fallback)),
+    ]:
+        if model.startswith("agent/"):
+            problems.add(where, "is an agent itself: name the model that answers")
+        else:
+            _check_target(where, model, settings.routing, settings.backends, problems)
 
 
 def _check_tags(path: Path, tags: Sequence[str], problems: Problems) -> None:

@@ -42,6 +42,9 @@ def build(document: Document, env: Mapping[str, str], overrides: Overrides) -> C
         auth=settings.auth,
         routing=settings.routing,
         log=settings.log,
+        tasks=settings.tasks,
+        agents=settings.agents,
+        data=resolver.data(settings) if settings.agents else "",
         backends=backends,
         client_keys=client_keys,
         aws_keys=aws_keys,
@@ -118,6 +121,20 @@ class _Resolver:
         if settings.api_key_env or settings.api_key_envs or settings.api_keys_file or (settings.url and host.url):
             return None
         return next((name for name in host.keys if self._env.get(name)), None)
+
+    def data(self, settings: Settings) -> str:
+        """The folder of what is kept; one that cannot be written to would be noticed only by the first task."""
+        folder = place = self._folder / (settings.server.data or ".interlingua")
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            what = (
+                "names a folder that cannot be written to"
+                if settings.server.data
+                else f"is needed: {folder} cannot be written to"
+            )
+            self._problems.add(("server", "data"), f"{what}, and agents keep their tasks there")
+        return str(folder)
 
     def client_keys(self, settings: Settings) -> tuple[tuple[ClientKey, ...], tuple[ClientKey, ...]]:
         """The clients' own keys and AWS keys; none where nobody is asked for them."""

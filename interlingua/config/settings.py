@@ -72,6 +72,7 @@ class Server(Struct, frozen=True, kw_only=True):
     max_in_flight: AtLeastOne = 1000
     max_queue: Count = 1000
     drain: Duration = 30.0
+    data: str | None = None  # a folder; None: .interlingua beside the file
     linger: Duration = 1.0
     list_models: Duration = 600.0  # how long a backend's own list of models holds; 0: it is not asked
 
@@ -108,6 +109,7 @@ class Breaker(Struct, frozen=True, kw_only=True):
 class Routing(Struct, frozen=True, kw_only=True):
     order: tuple[Step, ...] = ("model_mapping", "capability", "fallback")
     default_backend: str | None = None
+    default_model: str = "gemini-2.5-flash"
     strategy: Literal["priority", "weighted", "least_busy", "latency", "cheapest"] = "priority"
     deadline: PositiveDuration = 600.0
     connect: PositiveDuration = 10.0
@@ -191,6 +193,38 @@ class BackendSettings(Struct, frozen=True, kw_only=True):
     claude: Literal["converse", "invoke"] | None = None  # None: converse
 
 
+class Parameters(Struct, frozen=True, kw_only=True):
+    """What an agent asks with where its client says nothing."""
+
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Share | None = None
+    top_k: AtLeastOne | None = None
+    max_tokens: AtLeastOne | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    effort: Literal["minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+
+
+class Agent(Struct, frozen=True, kw_only=True):
+    """A model with a task of its own, that clients name `agent/NAME`. `fallback`: models, in the order they are tried."""
+
+    model: str
+    description: str | None = None
+    instructions: str | None = None
+    fallback: tuple[str, ...] = ()
+    parameters: Parameters = Parameters()
+
+
+class Tasks(Struct, frozen=True, kw_only=True):
+    """What is kept of agents' tasks, and how many run."""
+
+    at_once: AtLeastOne = 8  # in each worker, of those in the background
+    queue: AtLeastOne = 1000  # waiting, over all workers
+    kept: AtLeastOne = 1000  # of those that have ended
+    size: Size = 256 * 1024**2
+    age: PositiveDuration = 7 * 86_400.0
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """A whole file as it is written."""
 
@@ -198,6 +232,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     auth: Auth = Auth()
     routing: Routing = Routing()
     log: Log = Log()
+    tasks: Tasks = Tasks()
+    agents: dict[str, Agent] = {}
     backends: dict[str, BackendSettings] = {}
 
 
@@ -255,6 +291,9 @@ class Config(Struct, frozen=True, kw_only=True):
     auth: Auth = Auth()
     routing: Routing = Routing()
     log: Log = Log()
+    tasks: Tasks = Tasks()
+    agents: dict[str, Agent] = {}
+    data: str = ""  # the folder of what is kept, where there are agents
     backends: dict[str, Backend]
     client_keys: tuple[ClientKey, ...] = ()
     aws_keys: tuple[ClientKey, ...] = ()  # named by their access key ids

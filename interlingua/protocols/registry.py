@@ -2,7 +2,7 @@
 
 from typing import Final, cast
 
-from interlingua.protocols import Protocol, anthropic, bedrock, gemini, openai, responses
+from interlingua.protocols import Protocol, anthropic, bedrock, gemini, openai, responses, simple
 from interlingua.protocols.bedrock import cohere, titan
 from interlingua.protocols.embedding import Wire
 from interlingua.protocols.gemini import embeddings as gemini_embeddings
@@ -16,6 +16,7 @@ PROTOCOLS: Final[dict[str, Protocol]] = {
     "openai": cast(Protocol, openai),
     "responses": cast(Protocol, responses),
 }
+CLIENTS: Final[dict[str, Protocol]] = {**PROTOCOLS, "simple": cast(Protocol, simple)}  # and the one no provider speaks
 EMBEDDINGS: Final[dict[str, Wire]] = {
     "cohere": cast(Wire, cohere),
     "gemini": cast(Wire, gemini_embeddings),
