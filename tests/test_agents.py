@@ -245,6 +245,10 @@ async def test_a_task_is_done_now(house: House, http: httpx.AsyncClient) -> None
 
 async def test_a_task_that_fails_says_why_with_its_status(house: House, http: httpx.AsyncClient) -> None:
     house.refusals = True
+    strict = await http.post(
+        "/api/agents/delegate", json={"agent": "writer", "task": "x"}, headers={"x-interlingua-strict": "true"}
+    )
+    assert strict.status_code == 400 and strict.json()["error"]["field"] == "top_k"
     told = await http.post("/api/agents/delegate", json={"agent": "writer", "task": "[[429]]"})
     assert (told.status_code, told.json()["state"]) == (429, "failed")
     assert told.json()["error"]["type"] == "rate_limit"
@@ -252,10 +256,6 @@ async def test_a_task_that_fails_says_why_with_its_status(house: House, http: ht
     assert given.status_code == 202
     told = await ended(http, given.json()["id"])
     assert (told["state"], told["error"]["status"]) == ("failed", 500)
-    strict = await http.post(
-        "/api/agents/delegate", json={"agent": "writer", "task": "x"}, headers={"x-interlingua-strict": "true"}
-    )
-    assert strict.status_code == 400 and strict.json()["error"]["field"] == "top_k"
     counts = (await http.get("/metrics")).text
     assert 'interlingua_agent_tasks_total{agent="writer",state="failed"} 3.0' in counts
 
