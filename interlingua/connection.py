@@ -262,13 +262,14 @@ class Connection(asyncio.Protocol):
             if self._head > self.max_head and not self._deaf:
                 self.refuse(HeadTooLarge(f"The request's head is larger than {self.max_head} bytes."))
 
-    def push(self, data: bytes) -> bool:
-        """A piece of the answer under way, written at once; False where it has to wait, or is no chunked one."""
+    @property
+    def flows(self) -> bool:
+        """Whether a piece of the answer under way may be pushed: its head is out, it is chunked, its client reads."""
         request = self._answering
-        if request is None or not request.chunked or self.paused is not None or self.left:
-            return False
+        return request is not None and request.chunked and self.paused is None and not self.left
+
+    def push(self, data: bytes) -> None:
         self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
-        return True
 
     def reply(self, status: int, headers: Headers, body: bytes) -> bool:
         """The whole of an answer, written at once; False where it has to wait, or its head is out already."""

@@ -22,15 +22,16 @@ from interlingua.errors import (
     UpstreamGarbage,
     UpstreamTimeout,
 )
+from interlingua.flow import ENDS, Batch, Flow, Take, Told
 from interlingua.fold import unfold
 from interlingua.framing import eventstream, sse
 from interlingua.hosts import Host
-from interlingua.ir import End, Failure, Json, Response
+from interlingua.ir import End, Failure, Json
 from interlingua.keypool import Lease
 from interlingua.keyring import Keyring, Turn, ring_of
 from interlingua.losses import Losses
 from interlingua.metrics import Metrics
-from interlingua.pipeline import Answer, Batch, Call, Events
+from interlingua.pipeline import Answer, Call
 from interlingua.protocols import Protocol, StreamParser, Target, target
 from interlingua.protocols.registry import CLIENTS, EMBEDDINGS, PROTOCOLS
 from interlingua.protocols.wire import as_obj, decode_json, encode_json
@@ -157,12 +158,12 @@ class Provider:
             if reply.status >= 300:
                 raise ProviderFailure(await _failure(reply, way.errors))
             if request.stream and "json" not in reply.headers.get("content-type", ""):
-                answer = Answer(events=_events(reply, way.decoder(_MAX_EVENT), protocol.Parser()))
+                answer = Answer(events=Flow(_Streamed(reply, way.decoder(_MAX_EVENT), protocol.Parser())))
                 return answer.through(partial(sealed_by, way.host.seals, protocol.NAME)) if way.host.seals else answer
             response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
             if way.host.seals:
                 seal_answer(way.host.seals, protocol.NAME, response)
-            return Answer(events=_told(response)) if request.stream else Answer(response)
+            return Answer(events=Flow(Told(unfold(response)))) if request.stream else Answer(response)
         except BaseException:
             reply.close()
             raise
@@ -320,27 +321,67 @@ def refuse(call: Call, losses: Losses, field_path: Callable[[str, Any], str] | N
     raise Unsupported(f"Strict mode: this backend cannot carry {told}", param=paths[0])
 
 
-async def _events(reply: Reply, decoder: Decoder, parser: StreamParser) -> Events:
-    """The events of a streamed answer; the last is End or Failure, whatever becomes of the connection."""
-    try:
-        while (chunk := await reply.next()) is not None:
-            batch = [event for frame in decoder.feed(chunk) for event in parser.feed(frame)]
-            if batch:
-                yield batch
-                if isinstance(batch[-1], End | Failure):
-                    return
-        rest = [event for frame in decoder.close() for event in parser.feed(frame)]
-        yield rest + parser.close() if not rest or not isinstance(rest[-1], End | Failure) else rest
-    except UpstreamError as error:
-        yield [error.failure]
-    except FramingError as error:
-        yield [UpstreamGarbage(f"The provider's stream cannot be read: {error}").failure]
-    finally:
-        reply.close()
+class _Streamed:
+    """The source of a streamed answer; its last batch ends with End or Failure, whatever becomes of the connection."""
 
+    __slots__ = ("_decoder", "_over", "_parser", "_reply")
 
-async def _told(response: Response) -> Events:
-    yield unfold(response)
+    def __init__(self, reply: Reply, decoder: Decoder, parser: StreamParser) -> None:
+        self._reply, self._decoder, self._parser = reply, decoder, parser
+        self._over = False
+
+    async def pull(self) -> Batch | None:
+        batch = Batch()
+        while not batch and not self._over:
+            try:
+                chunk = await self._reply.next()
+            except UpstreamError as error:
+                return self._broken(error)
+            batch = self._rest() if chunk is None else self._read(chunk)
+        return batch or None
+
+    async def push(self, take: Take) -> None:
+        def arrived(chunk: bytes) -> bool:
+            batch = self._read(chunk)
+            return take(batch) if batch else not self._over
+
+        if not self._over:
+            try:
+                await self._reply.push(arrived)
+            except UpstreamError as error:
+                take(self._broken(error))
+
+    async def close(self) -> None:
+        """An answer that came to its own end lets its connection live."""
+        if self._over:
+            self._reply.finish()
+        else:
+            self._reply.close()
+
+    def _read(self, chunk: bytes) -> Batch:
+        try:
+            batch = [event for frame in self._decoder.feed(chunk) for event in self._parser.feed(frame)]
+        except FramingError as error:
+            return self._garbled(error)
+        if batch and type(batch[-1]) in ENDS:
+            self._over = True
+        return batch
+
+    def _rest(self) -> Batch:
+        self._over = True
+        try:
+            rest = [event for frame in self._decoder.close() for event in self._parser.feed(frame)]
+        except FramingError as error:
+            return self._garbled(error)
+        return rest if rest and type(rest[-1]) in ENDS else rest + self._parser.close()
+
+    def _garbled(self, error: FramingError) -> Batch:
+        return self._broken(UpstreamGarbage(f"The provider's stream cannot be read: {error}"))
+
+    def _broken(self, error: UpstreamError) -> Batch:
+        self._over = True
+        self._reply.close()
+        return [error.failure]
 
 
 def _json(body: bytes) -> Json:

@@ -5,7 +5,6 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import aclosing
 from functools import lru_cache
 from itertools import count
 from typing import Any, Final, NamedTuple, cast
@@ -31,11 +30,12 @@ from interlingua.errors import (
     TooLarge,
     UpstreamError,
 )
+from interlingua.flow import ENDS, Batch, Flow
 from interlingua.framing import Out, eventstream, jsonarray, sse
 from interlingua.ir import End, Failure, PartDelta, PartStart, Response, Start, Usage
 from interlingua.losses import Losses
 from interlingua.metrics import CONNECTIONS, LOSSES, ROUTES, Meter
-from interlingua.pipeline import Call, Events
+from interlingua.pipeline import Call
 from interlingua.protocols import Protocol
 from interlingua.protocols.registry import CLIENTS, PROTOCOLS
 from interlingua.protocols.shared import decode_request
@@ -528,7 +528,7 @@ class Exchange:
 class Stream:
     """The client's side of one streamed answer."""
 
-    __slots__ = ("_beating", "_call", "_encode", "_exchange", "_formatter", "_began", "_push", "_wire", "quiet")
+    __slots__ = ("_began", "_beating", "_call", "_connection", "_encode", "_exchange", "_formatter", "_waiting", "_wire", "quiet")
 
     def __init__(self, exchange: Exchange, call: Call, sse_framing: bool) -> None:
         self._exchange, self._call = exchange, call
@@ -537,29 +537,54 @@ class Stream:
         self._encode = self._wire.encode
         self._beating: asyncio.Task[None] | None = None
         self._began = time.perf_counter()
-        connection = exchange.scope.get("connection")
-        self._push: Callable[[bytes], bool] | None = None if connection is None else connection.push
+        self._connection: Any = exchange.scope.get("connection")
+        self._waiting = True  # for the first token
         self.quiet = 0.0  # seconds since the last byte, as the pulse counts them
 
-    async def run(self, events: Events) -> int:
-        async with aclosing(events):
-            waiting = True
-            async for batch in events:
-                last = batch[-1]
-                if waiting:
-                    waiting = self._first(batch)
-                if isinstance(last, Failure) and not self._exchange.started and not any(isinstance(e, PartStart) for e in batch):
-                    raise ProviderFailure(last)
-                data = self._encode(self._formatter.feed(batch))
-                if isinstance(last, End):
-                    self._exchange.usage = last.usage
-                    return await self._end(data, 200)
-                if isinstance(last, Failure):
-                    self._exchange.broke = last
-                    return await self._end(data, last.status)
-                if data:
-                    await self._write(data)
+    async def run(self, events: Flow) -> int:
+        """Pulls what has to wait, or is the first or the last; all between is pushed."""
+        try:
+            while (batch := await events.next()) is not None:
+                status = await self._pulled(batch)
+                if status:
+                    return status
+                if not self._waiting and self._flows():
+                    await events.push(self._pushed)
+        finally:
+            await events.aclose()
         raise UpstreamError("The stream ended without an end.")
+
+    async def _pulled(self, batch: Batch) -> int:
+        """Returns the status at the end, 0 before it."""
+        last = batch[-1]
+        if self._waiting:
+            self._waiting = self._first(batch)
+        if isinstance(last, Failure) and not self._exchange.started and not any(isinstance(e, PartStart) for e in batch):
+            raise ProviderFailure(last)
+        data = self._encode(self._formatter.feed(batch))
+        if isinstance(last, End):
+            self._exchange.usage = last.usage
+            return await self._end(data, 200)
+        if isinstance(last, Failure):
+            self._exchange.broke = last
+            return await self._end(data, last.status)
+        if data:
+            await self._write(data)
+        return 0
+
+    def _pushed(self, batch: Batch) -> bool:
+        """Writes a batch at once; False where it has to wait for a slow client or a heartbeat, and for the last one."""
+        if type(batch[-1]) in ENDS or not self._flows():
+            return False
+        data = self._encode(self._formatter.feed(batch))
+        if data:
+            self.quiet = 0.0
+            self._connection.push(data)
+        return True
+
+    def _flows(self) -> bool:
+        """Whether nothing is to be waited for before the next piece is written."""
+        return self._connection is not None and self._beating is None and self._connection.flows
 
     def _first(self, batch: list[Any]) -> bool:
         """Names the answer, and counts the time to its first token. Returns whether that is still to come."""
@@ -580,8 +605,8 @@ class Stream:
 
     async def _write(self, data: bytes) -> None:
         self.quiet = 0.0
-        if self._push is not None and self._exchange.started and self._beating is None and self._push(data):
-            return
+        if self._flows():
+            return self._connection.push(data)
         if self._beating is not None:
             await self._beating
         if not self._exchange.started:
