@@ -52,9 +52,14 @@ class Request:
         self.chunked = False
         self.sent = False  # the head is out
 
-    async def receive(self) -> Message:
+    def taken(self) -> bytes:
+        """What there is of the body."""
         body, self.body = self.body, []
-        return {"type": "http.request", "body": body[0] if len(body) == 1 else b"".join(body), "more_body": False}
+        return body[0] if len(body) == 1 else b"".join(body)
+
+    async def receive(self) -> Message:
+        whole: bytes | None = self.scope.pop("whole", None)
+        return {"type": "http.request", "body": self.taken() if whole is None else whole, "more_body": False}
 
     async def send(self, message: Message) -> None:
         connection = self.connection
@@ -364,7 +369,9 @@ class Connection(asyncio.Protocol):
             return
         if type(request) is Upload:
             request.end()
-        elif self._answering is None:
+            return
+        request.scope["whole"] = request.taken()  # spares the application a message
+        if self._answering is None:
             self._answer(request)
         else:
             self._queue.append(request)

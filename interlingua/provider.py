@@ -1,7 +1,7 @@
 """The innermost handler: one call to one backend. IR in, IR out; between them the wire, through the pooled client."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final, cast
 
@@ -119,13 +119,11 @@ class Provider:
                 self._ways[model] = found
         return found
 
-    async def ask(self, call: Call) -> Answer:
+    def ask(self, call: Call) -> Awaitable[Answer]:
         """Raises GatewayError: Unsupported in strict mode, ProviderFailure, or what befell the connection."""
         if call.request.__class__ is Embedding:
-            return await self._embed(call)
-        if self.ring is None:
-            return await self._ask(call, None)
-        return await self._in_turn(call, self.ring)
+            return self._embed(call)
+        return self._ask(call, None) if self.ring is None else self._in_turn(call, self.ring)
 
     async def _in_turn(self, call: Call, ring: Keyring) -> Answer:
         """With the next key that is free, and on with another where the provider does not take it."""
@@ -153,7 +151,8 @@ class Provider:
         headers = protocol.request_headers(body, _own(call, protocol))
         if way.host.reshape is not None:
             body, headers = way.host.reshape(body, headers, False)
-        reply = await self._send(way.stream_path if request.stream else way.path, way.type + headers, body, call.deadline, lease)
+        path = way.stream_path if request.stream else way.path
+        reply = await self._forward("POST", path, way.type + headers, encode_json(body), call.deadline, lease)
         try:
             if reply.status >= 300:
                 raise ProviderFailure(await _failure(reply, way.errors))
@@ -229,17 +228,23 @@ class Provider:
             self.ring.served(lease, None)
         return reply
 
-    async def _forward(
+    def _forward(
         self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float, lease: Lease | None
-    ) -> Reply:
+    ) -> Awaitable[Reply]:
         ring = self.ring
         lines = self._credential.lines if ring is None or lease is None else ring.lines(lease) or self._credential.lines
         if lines is None:
-            lines = await self._authenticated(method, path, body if isinstance(body, bytes) else b"", deadline)
-        head = _AGENT + lines + headers
+            return self._signed(method, path, headers, body, deadline)
+        return self._sent(method, path, _AGENT + lines + headers, body, deadline)
+
+    async def _signed(self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float) -> Reply:
+        lines = await self._authenticated(method, path, body if isinstance(body, bytes) else b"", deadline)
+        return await self._sent(method, path, _AGENT + lines + headers, body, deadline)
+
+    def _sent(self, method: str, path: str, head: bytes, body: "bytes | Upload", deadline: float) -> Awaitable[Reply]:
         if isinstance(body, bytes):
-            return await self._client.send(self._origin, method, path, head, body, self._timeouts, deadline)
-        return await self._client.upload(self._origin, method, path, head, body, self._timeouts, deadline)
+            return self._client.send(self._origin, method, path, head, body, self._timeouts, deadline)
+        return self._client.upload(self._origin, method, path, head, body, self._timeouts, deadline)
 
     async def pass_on(self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float, most: int) -> Reply:
         """As `forward`, with a body that may be still coming. AWS signs what a body holds, so there it must be whole first:
@@ -247,9 +252,6 @@ class Provider:
         if isinstance(body, Upload) and self.backend.host.credential == "aws":
             body = await _whole(body, most)
         return await self.forward(method, path, headers, body, deadline)
-
-    async def _send(self, path: str, headers: bytes, body: Json, deadline: float, lease: Lease | None) -> Reply:
-        return await self._forward("POST", path, headers, encode_json(body), deadline, lease)
 
     async def _authenticated(self, method: str, path: str, body: bytes, deadline: float) -> bytes:
         """The credential's lines, where they must be waited for."""
