@@ -99,7 +99,7 @@ class _Connection(asyncio.Protocol):
             self._transport.write(_READY)
         else:
             line = head.partition(b"\r\n")[0]
-            dialect = next(dialect for path, dialect in _PATHS.items() if path in line)
+            dialect: Dialect = next(dialect for path, dialect in _PATHS.items() if path in line)
             mode = _MODE.search(line if dialect == "bedrock" else rest)  # there the path has the model
             self._send(self._scripts[dialect].play(mode[1] if mode else b"burst"))
 
@@ -114,7 +114,8 @@ class _Connection(asyncio.Protocol):
 
 async def _serve(port: int, events: int, gap: float) -> None:
     loop = asyncio.get_running_loop()
-    scripts: dict[Dialect, _Script] = {dialect: _Script(dialect, events, gap) for dialect in _PATHS.values()}
+    dialects: tuple[Dialect, ...] = ("openai", "anthropic", "bedrock")
+    scripts: dict[Dialect, _Script] = {dialect: _Script(dialect, events, gap) for dialect in dialects}
     server = await loop.create_server(lambda: _Connection(scripts, loop), "127.0.0.1", port, backlog=2048)
     await server.serve_forever()
 
