@@ -67,7 +67,8 @@ class Bench:
         effort = self.report.effort
         self.report.first["direct"] = first_text(self._upstream.streams, effort.firsts)
         for proxy in self._proxies:
-            self.report.first[proxy.name] = first_text(proxy.ports["streams"], effort.firsts // (5 if proxy.heavy else 1))
+            streams = effort.firsts // (5 if proxy.heavy else 1)
+            self.report.first[proxy.name] = first_text(proxy.ports["streams"], streams, proxy.path, proxy.says)
 
     def _slow(self) -> None:
         ports = {"direct": self._upstream.streams}
@@ -97,7 +98,7 @@ class Bench:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="What a request costs, side by side (docs/bench.md).")
     names = [case.name for case in cases(QUICK)] + list(EXTRAS)
-    parser.add_argument("--quick", action="store_true", help="under 90 seconds: fewer requests, no LiteLLM")
+    parser.add_argument("--quick", action="store_true", help="about two minutes: fewer requests, no LiteLLM")
     parser.add_argument("--without", nargs="+", choices=list(SYSTEMS), default=[], metavar="SYSTEM", help=", ".join(SYSTEMS))
     parser.add_argument("--cases", nargs="+", choices=names, default=names, metavar="CASE", help=", ".join(names))
     return parser.parse_args()

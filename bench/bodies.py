@@ -9,8 +9,10 @@ import json
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
+from interlingua.framing import Out, eventstream
+
 Json = dict[str, Any]
-Dialect = Literal["openai", "anthropic"]
+Dialect = Literal["openai", "anthropic", "bedrock"]
 
 CHUNKS: Final = 60
 ANSWER: Final = (
@@ -99,6 +101,30 @@ def encoded(request: Json) -> bytes:
     return json.dumps(request, separators=(",", ":")).encode()
 
 
+def as_responses(body: bytes) -> bytes:
+    """The same request as a client of the Responses API says it, whose answer is not kept (`store: false`)."""
+    request: Json = json.loads(body)
+    items: list[Json] = []
+    for message in request.pop("messages"):
+        if message["role"] == "tool":
+            items.append({"type": "function_call_output", "call_id": message["tool_call_id"], "output": message["content"]})
+            continue
+        items.append({"role": message["role"], "content": message["content"]})
+        for call in message.get("tool_calls", ()):
+            items.append({"type": "function_call", "call_id": call["id"], **call["function"]})
+    request.pop("stop", None)  # Responses has none
+    limit = request.pop("max_tokens")
+    tools = [{"type": "function", **tool["function"]} for tool in request.pop("tools")]
+    return encoded({**request, "input": items, "max_output_tokens": limit, "tools": tools, "store": False})
+
+
+def text_of(answer: Json) -> str:
+    """What the model said, in an answer of Chat Completions or Responses."""
+    if "output" in answer:
+        return answer["output"][0]["content"][0]["text"]
+    return answer["choices"][0]["message"]["content"]
+
+
 def stream_request(mode: str) -> bytes:
     """The small request, streamed. `mode` is one of burst, paced, first, slow."""
     return encoded(small_request(f"gpt-4o-{mode}") | {"stream": True})
@@ -117,6 +143,15 @@ def answer(dialect: Dialect) -> bytes:
                 "stop_reason": "end_turn",
                 "stop_sequence": None,
                 "usage": {"input_tokens": 412, "output_tokens": 71, "cache_read_input_tokens": 0},
+            }
+        )
+    if dialect == "bedrock":
+        return encoded(
+            {
+                "output": {"message": {"role": "assistant", "content": [{"text": ANSWER}]}},
+                "stopReason": "end_turn",
+                "usage": {"inputTokens": 412, "outputTokens": 71, "totalTokens": 483},
+                "metrics": {"latencyMs": 480},
             }
         )
     message = {"role": "assistant", "content": ANSWER, "refusal": None}
@@ -150,10 +185,20 @@ def _openai_chunk(delta: Json, finish: str | None = None) -> bytes:
     return _sse(head | {"model": "gpt-4o-2024-11-20", "choices": [choice]})
 
 
+def _bedrock_event(kind: str, **fields: Any) -> bytes:
+    return eventstream.encode(Out(fields, kind))
+
+
+def _bedrock_delta(text: str) -> bytes:
+    return _bedrock_event("contentBlockDelta", contentBlockIndex=0, delta={"text": text})
+
+
 def stream_head(dialect: Dialect) -> list[bytes]:
     """The events before the first text."""
     if dialect == "openai":
         return [_openai_chunk({"role": "assistant", "content": "", "refusal": None})]
+    if dialect == "bedrock":
+        return [_bedrock_event("messageStart", role="assistant")]
     message = json.loads(answer("anthropic")) | {"content": [], "stop_reason": None}
     start = _anthropic_event("message_start", message=message)
     return [start, _anthropic_event("content_block_start", index=0, content_block={"type": "text", "text": ""})]
@@ -163,6 +208,13 @@ def stream_tail(dialect: Dialect) -> list[bytes]:
     """The events after the last text."""
     if dialect == "openai":
         return [_openai_chunk({}, "stop"), b"data: [DONE]\n\n"]
+    if dialect == "bedrock":
+        usage = {"inputTokens": 412, "outputTokens": 71, "totalTokens": 483}
+        return [
+            _bedrock_event("contentBlockStop", contentBlockIndex=0),
+            _bedrock_event("messageStop", stopReason="end_turn"),
+            _bedrock_event("metadata", usage=usage, metrics={"latencyMs": 480}),
+        ]
     delta = {"stop_reason": "end_turn", "stop_sequence": None}
     return [
         _anthropic_event("content_block_stop", index=0),
@@ -173,6 +225,8 @@ def stream_tail(dialect: Dialect) -> list[bytes]:
 
 def text_event(dialect: Dialect) -> Callable[[int, int], bytes]:
     """(index, nanoseconds) -> the event with that text."""
+    if dialect == "bedrock":
+        return lambda index, now: _bedrock_delta(f"tok@{index}:{now}; ")  # each has its checksum
     mark = "tok@{}:{}; "
     whole = _anthropic_delta(mark) if dialect == "anthropic" else _openai_chunk({"content": mark})
     before, _, after = whole.partition(mark.encode())

@@ -89,8 +89,9 @@ class _Client(asyncio.Protocol):
         lines = (self._line + data).split(b"\n")
         self._line = lines.pop()
         for line in lines:
-            for index, written in _MARK.findall(line):
-                self._text(int(index), int(written), now)
+            marks = _MARK.findall(line)
+            if len(marks) == 1:  # more are no text of the stream, but all of them told again at its end
+                self._text(int(marks[0][0]), int(marks[0][1]), now)
 
     def _text(self, index: int, written: int, now: int) -> None:
         if index == 0:

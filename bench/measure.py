@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from bench.bodies import ANSWER, CHUNKS, encoded, large_request, small_request, stream_request
+from bench.bodies import ANSWER, CHUNKS, encoded, large_request, small_request, stream_request, text_of
 from bench.load import Load, clients, percentile, wrk
 from bench.process import NotStarted, Process
 from bench.proxies import PATH, Proxy, Way, start_interlingua
@@ -70,7 +70,7 @@ def prove(proxy: Proxy, case: Case) -> None:
     """One answer is read whole and compared before any is timed; NotStarted where it is not the right one."""
     port = proxy.ports[case.way]
     if case.texts:
-        load, _ = clients(port, PATH, case.body, 1, 1, case.texts)
+        load, _ = clients(port, proxy.path, proxy.says(case.body), 1, 1, case.texts)
         if load.errors:
             raise NotStarted(
                 f"{proxy.name} does not give the {case.texts} texts of {case.name} back, in order ({proxy.process.log})"
@@ -78,29 +78,31 @@ def prove(proxy: Proxy, case: Case) -> None:
         return
     link = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        link.request("POST", PATH, case.body, {"Content-Type": "application/json", "Authorization": "Bearer bench-key"})
+        link.request(
+            "POST", proxy.path, proxy.says(case.body), {"Content-Type": "application/json", "Authorization": "Bearer bench-key"}
+        )
         answer = link.getresponse()
         text = answer.read()
     finally:
         link.close()
-    if answer.status != 200 or json.loads(text)["choices"][0]["message"]["content"] != ANSWER:
+    if answer.status != 200 or text_of(json.loads(text)) != ANSWER:
         raise NotStarted(f"{proxy.name} answers {case.name} with {answer.status}: {text[:300].decode(errors='replace')}")
 
 
 def _run(proxy: Proxy, case: Case, body: Path, effort: Effort) -> Load:
-    port = proxy.ports[case.way]
+    port, path, asked = proxy.ports[case.way], proxy.path, proxy.says(case.body)
     if case.waves:
         waves = 1 if proxy.heavy else case.waves
-        return clients(port, PATH, case.body, waves, case.clients, case.texts, case.ramp)[0]
+        return clients(port, path, asked, waves, case.clients, case.texts, case.ramp)[0]
     if proxy.heavy:
-        return clients(port, PATH, case.body, effort.heavy, case.clients // (4 if case.texts else 1), case.texts)[0]
-    return wrk(port, PATH, body, effort.seconds, case.clients)
+        return clients(port, path, asked, effort.heavy, case.clients // (4 if case.texts else 1), case.texts)[0]
+    return wrk(port, path, body, effort.seconds, case.clients)
 
 
 def measure(proxy: Proxy, case: Case, folder: Path, effort: Effort) -> Sample:
     """Raises NotStarted where an answer was wrong: a figure of wrong answers is none."""
     body = folder / f"{case.name}.json"
-    body.write_bytes(case.body)
+    body.write_bytes(proxy.says(case.body))
     before = proxy.process.cpu_us()
     load = _run(proxy, case, body, effort)
     spent = proxy.process.cpu_us() - before
@@ -120,9 +122,9 @@ def median(samples: list[Sample]) -> Sample:
     )
 
 
-def first_text(port: int, streams: int) -> float:
+def first_text(port: int, streams: int, path: str = PATH, says: Callable[[bytes], bytes] = bytes) -> float:
     """Median milliseconds from the request to the first text, one stream at a time."""
-    load, told = clients(port, PATH, stream_request("first"), streams, 1, CHUNKS)
+    load, told = clients(port, path, says(stream_request("first")), streams, 1, CHUNKS)
     if load.errors:
         raise NotStarted(f"{load.errors} of {load.requests} streams were not whole")
     return statistics.median(told.first_ms)

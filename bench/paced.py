@@ -7,6 +7,7 @@ Takes bodies with a Content-Length only.
 """
 
 import asyncio
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -16,9 +17,14 @@ import uvloop
 
 from bench.bodies import CHUNKS, Dialect, stream_head, stream_tail, text_event
 
-_HEAD: Final = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
-)
+_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
+_TYPES: Final[dict[Dialect, bytes]] = {
+    "openai": b"text/event-stream",
+    "anthropic": b"text/event-stream",
+    "bedrock": b"application/vnd.amazon.eventstream",
+}
+_PATHS: Final[dict[bytes, Dialect]] = {b"/messages": "anthropic", b"/converse-stream": "bedrock", b"/chat/completions": "openai"}
+_MODE: Final = re.compile(rb'-(paced|slow|first|burst)(?=["/])')
 _READY: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 _END: Final = b"0\r\n\r\n"
 
@@ -32,7 +38,7 @@ class _Script:
 
     def __init__(self, dialect: Dialect, slow_events: int, slow_gap: float) -> None:
         self._slow = (slow_events, slow_gap)
-        self._head = _HEAD + _chunked(*stream_head(dialect))
+        self._head = _HEAD % _TYPES[dialect] + _chunked(*stream_head(dialect))
         self._text = text_event(dialect)
         self._tail = _chunked(*stream_tail(dialect)) + _END
         self._burst = self._head + _chunked(*(self._text(index, 0) for index in range(CHUNKS))) + self._tail
@@ -50,19 +56,21 @@ class _Script:
         yield self._head + self._now(0), 0.005
         yield b"".join(self._now(index) for index in range(1, CHUNKS)) + self._tail, None
 
-    def play(self, body: bytes) -> Iterator[tuple[bytes, float | None]]:
+    def play(self, mode: bytes) -> Iterator[tuple[bytes, float | None]]:
         """What to write, and the seconds to wait after it; None: that was all."""
-        if b'-paced"' in body:
-            return self._spaced(CHUNKS, 0.005)
-        if b'-slow"' in body:
-            return self._spaced(*self._slow)
-        if b'-first"' in body:
-            return self._first()
-        return iter([(self._burst, None)])
+        match mode:
+            case b"paced":
+                return self._spaced(CHUNKS, 0.005)
+            case b"slow":
+                return self._spaced(*self._slow)
+            case b"first":
+                return self._first()
+            case _:
+                return iter([(self._burst, None)])
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, scripts: dict[bytes, _Script], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, scripts: dict[Dialect, _Script], loop: asyncio.AbstractEventLoop) -> None:
         self._scripts = scripts
         self._loop = loop
         self._buffer = b""
@@ -90,7 +98,10 @@ class _Connection(asyncio.Protocol):
         if head.startswith(b"GET "):
             self._transport.write(_READY)
         else:
-            self._send(self._scripts[b"messages" if b"/messages" in head.partition(b"\r\n")[0] else b"chat"].play(rest))
+            line = head.partition(b"\r\n")[0]
+            dialect: Dialect = next(dialect for path, dialect in _PATHS.items() if path in line)
+            mode = _MODE.search(line if dialect == "bedrock" else rest)  # there the path has the model
+            self._send(self._scripts[dialect].play(mode[1] if mode else b"burst"))
 
     def _send(self, script: Iterator[tuple[bytes, float | None]]) -> None:
         if self._transport is None:
@@ -103,7 +114,8 @@ class _Connection(asyncio.Protocol):
 
 async def _serve(port: int, events: int, gap: float) -> None:
     loop = asyncio.get_running_loop()
-    scripts = {b"chat": _Script("openai", events, gap), b"messages": _Script("anthropic", events, gap)}
+    dialects: tuple[Dialect, ...] = ("openai", "anthropic", "bedrock")
+    scripts: dict[Dialect, _Script] = {dialect: _Script(dialect, events, gap) for dialect in dialects}
     server = await loop.create_server(lambda: _Connection(scripts, loop), "127.0.0.1", port, backlog=2048)
     await server.serve_forever()
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from bench.bodies import Dialect, as_responses
 from bench.environments import ENVOY, LITELLM, environment
 from bench.process import PROXY_CORE, Process, free_port
 from bench.upstream import Start, Upstream, nginx_process
@@ -25,6 +27,8 @@ class Proxy(Struct, frozen=True):
     ports: dict[Way, int]
     process: Process
     heavy: bool = False  # so slow that its requests are counted out to it
+    path: str = PATH
+    says: Callable[[bytes], bytes] = bytes  # a chat request in the words of its client's protocol
 
 
 def _fill(template: str, **values: object) -> str:
@@ -40,43 +44,64 @@ max_in_flight = 2000
 
 [routing]
 default_backend = "plain"
-
-[backends.plain]
+"""
+_BACKEND: Final = """
+[backends.@name@]
 protocol = "@protocol@"
-url = "http://127.0.0.1:@plain@"
-api_key_env = "BENCH_KEY"
-[backends.plain.model_mapping]
-"gpt-4o" = "@model@"
-
-[backends.tls]
-protocol = "@protocol@"
-url = "https://127.0.0.1:@tls@"
-api_key_env = "BENCH_KEY"
-[backends.tls.model_mapping]
-"gpt-4o-tls" = "@model@"
-
-[backends.streams]
-protocol = "@protocol@"
-url = "http://127.0.0.1:@streams@"
-api_key_env = "BENCH_KEY"
-[backends.streams.model_mapping]
+url = "@url@"
+@more@
+[backends.@name@.model_mapping]
+"""
+_MODELS: Final[dict[Dialect, str]] = {
+    "openai": "gpt-4o-2024-11-20",
+    "anthropic": "claude-sonnet-4-5",
+    "bedrock": "anthropic.claude-sonnet-4-5",
+}
+_KEY: Final = 'api_key_env = "BENCH_KEY"'
+# Everything on, and nothing failing.
+_ROUTING: Final = """
+attempts = 4
+strategy = "least_busy"
+retry_on = ["429", "5xx", "timeout", "connect", "context_window", "content_filter"]
+[routing.breaker]
+failures = 5
+error_rate = 0.5
+[routing.fallbacks]
+"gpt-4o*" = ["plain/claude-haiku-4-5", "streams/claude-opus-4-5"]
+"""
+_POOLED: Final = """api_key_envs = ["BENCH_KEY", "BENCH_KEY_2", "BENCH_KEY_3"]
+limits = { rpm = 100000000, tpm = 1000000000000 }
+capabilities = ["text", "tools", "parallel_tools", "streaming", "vision"]
 """
 
 
-def start_interlingua(
-    protocol: Literal["openai", "anthropic"], name: str, upstream: Upstream, folder: Path, start: Start
-) -> Proxy:
-    """Interlingua for OpenAI clients before an upstream that speaks `protocol`."""
+def _backends(protocol: Dialect, upstream: Upstream, pool: int) -> str:
+    """The backends of each way, `pool` of them."""
+    model, text = _MODELS[protocol], ""
+    ways: dict[Way, tuple[str, list[str]]] = {
+        "plain": (f"http://127.0.0.1:{upstream.plain}", [""]),
+        "tls": (f"https://127.0.0.1:{upstream.tls}", ["-tls"]),
+        "streams": (f"http://127.0.0.1:{upstream.streams}", [f"-{mode}" for mode in MODES]),
+    }
+    more = _POOLED if pool > 1 else 'aws_region = "us-east-1"' if protocol == "bedrock" else _KEY
+    for way, (url, names) in ways.items():
+        for number in range(pool):
+            text += _fill(_BACKEND, name=f"{way}{number or ''}", protocol=protocol, url=url, more=more)
+            text += "".join(f'"gpt-4o{name}" = "{model}{"" if way == "tls" else name}"\n' for name in names)
+    return text
+
+
+def start_interlingua(protocol: Dialect, name: str, upstream: Upstream, folder: Path, start: Start, pool: int = 1) -> Proxy:
+    """Interlingua for OpenAI clients before an upstream that speaks `protocol`. `pool` over 1: so many backends share the
+    requests, and everything else that there is to configure for them is."""
     port = free_port()
-    model = "claude-sonnet-4-5" if protocol == "anthropic" else "gpt-4o-2024-11-20"
-    values = {"port": port, "protocol": protocol, "plain": upstream.plain, "tls": upstream.tls, "streams": upstream.streams}
-    text = _fill(_INTERLINGUA, model=model, **values)
-    text += "".join(f'"gpt-4o-{mode}" = "{model}-{mode}"\n' for mode in MODES)
+    text = _fill(_INTERLINGUA, port=port) + (_ROUTING if pool > 1 else "") + _backends(protocol, upstream, pool)
     config = folder / f"{name}.toml"
     config.write_text(text)
     argv = [sys.executable, "-m", "interlingua", "serve", "--config", str(config)]
-    env = {"BENCH_KEY": "bench-key", "SSL_CERT_FILE": str(upstream.ca)}
-    process = start(Process(name, argv, PROXY_CORE, folder, env))
+    keys = {"BENCH_KEY": "bench-key", "BENCH_KEY_2": "bench-key-2", "BENCH_KEY_3": "bench-key-3"}
+    aws = {"AWS_ACCESS_KEY_ID": "AKIABENCHBENCHBENCH1", "AWS_SECRET_ACCESS_KEY": "bench-secret"}
+    process = start(Process(name, argv, PROXY_CORE, folder, {**keys, **aws, "SSL_CERT_FILE": str(upstream.ca)}))
     process.wait_ready(port, "/ready")
     return Proxy(name, {"plain": port, "tls": port, "streams": port}, process)
 
@@ -214,9 +239,25 @@ def _same(name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
     return start_interlingua("openai", name, upstream, folder, start)
 
 
+def _configured(name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
+    return start_interlingua("anthropic", name, upstream, folder, start, pool=3)
+
+
+def _bedrock(name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
+    return start_interlingua("bedrock", name, upstream, folder, start)
+
+
+def _responses(name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
+    proxy = start_interlingua("openai", name, upstream, folder, start)
+    return replace(proxy, path="/v1/responses", says=as_responses)
+
+
 SYSTEMS: Final[dict[str, Callable[[str, Upstream, Path, Start], Proxy]]] = {
     "interlingua": _translated,
+    "interlingua-configured": _configured,
     "interlingua-same": _same,
+    "interlingua-responses": _responses,
+    "interlingua-bedrock": _bedrock,
     "envoy": start_envoy,
     "nginx": start_nginx,
     "litellm": start_litellm,

@@ -85,7 +85,7 @@ def verdicts(report: Report) -> list[Verdict]:
 
 
 def _row(cells: list[str]) -> str:
-    return f"  {cells[0]:<18}" + "".join(f"{cell:>12}" for cell in cells[1:])
+    return f"  {cells[0]:<24}" + "".join(f"{cell:>12}" for cell in cells[1:])
 
 
 def _case(report: Report, case: str) -> list[str]:

@@ -59,6 +59,7 @@ def _certificates(folder: Path) -> None:
 
 def _static_server(listen: str) -> str:
     bodies = {"= /v1/messages": answer("anthropic"), "= /v1/chat/completions": answer("openai"), "/": b"ok"}
+    bodies |= {"~ /converse$": answer("bedrock")}
     locations = "".join(f"    location {path} {{ return 200 '{body.decode()}'; }}\n" for path, body in bodies.items())
     return f"  server {{\n    listen {listen};\n    default_type application/json;\n{locations}  }}\n"
 

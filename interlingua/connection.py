@@ -52,9 +52,14 @@ class Request:
         self.chunked = False
         self.sent = False  # the head is out
 
-    async def receive(self) -> Message:
+    def taken(self) -> bytes:
+        """What there is of the body."""
         body, self.body = self.body, []
-        return {"type": "http.request", "body": body[0] if len(body) == 1 else b"".join(body), "more_body": False}
+        return body[0] if len(body) == 1 else b"".join(body)
+
+    async def receive(self) -> Message:
+        whole: bytes | None = self.scope.pop("whole", None)
+        return {"type": "http.request", "body": self.taken() if whole is None else whole, "more_body": False}
 
     async def send(self, message: Message) -> None:
         connection = self.connection
@@ -262,13 +267,14 @@ class Connection(asyncio.Protocol):
             if self._head > self.max_head and not self._deaf:
                 self.refuse(HeadTooLarge(f"The request's head is larger than {self.max_head} bytes."))
 
-    def push(self, data: bytes) -> bool:
-        """A piece of the answer under way, written at once; False where it has to wait, or is no chunked one."""
+    @property
+    def flows(self) -> bool:
+        """Whether a piece of the answer under way may be pushed: its head is out, it is chunked, its client reads."""
         request = self._answering
-        if request is None or not request.chunked or self.paused is not None or self.left:
-            return False
+        return request is not None and request.chunked and self.paused is None and not self.left
+
+    def push(self, data: bytes) -> None:
         self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
-        return True
 
     def reply(self, status: int, headers: Headers, body: bytes) -> bool:
         """The whole of an answer, written at once; False where it has to wait, or its head is out already."""
@@ -363,7 +369,9 @@ class Connection(asyncio.Protocol):
             return
         if type(request) is Upload:
             request.end()
-        elif self._answering is None:
+            return
+        request.scope["whole"] = request.taken()  # spares the application a message
+        if self._answering is None:
             self._answer(request)
         else:
             self._queue.append(request)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 from interlingua import __version__
@@ -107,9 +108,9 @@ class Core:
         decision = call.decision
         return decision is not None and self.providers[decision.backend].way(decision.model).protocol.NAME == "responses"
 
-    async def _ask(self, call: Call) -> Answer:
+    def _ask(self, call: Call) -> Awaitable[Answer]:
         assert call.decision is not None
-        return await self.providers[call.decision.backend].ask(call)
+        return self.providers[call.decision.backend].ask(call)
 
     def readiness(self) -> dict[str, Any]:
         """What GET /ready says. A backend's health is what its requests and its active checks have shown."""

@@ -40,10 +40,10 @@ class _Window:
 
     def wait(self, amount: int, now: float) -> float:
         """Seconds until `amount` fits, 0.0: it does. More than the whole quota is taken for the whole."""
+        if self.used + amount <= self.quota:  # what is to be forgotten would but make more room
+            return 0.0
         amount = min(amount, self.quota)
-        oldest = int(now / self._slot) - _SLOTS
-        while self._counts and self._counts[0][0] < oldest:
-            self.used -= self._counts.popleft()[1]
+        self.forget(now)
         over = self.used + amount - self.quota
         if over <= 0:
             return 0.0
@@ -53,18 +53,24 @@ class _Window:
                 return max((slot + 1 + _SLOTS) * self._slot - now, 0.001)
         return 0.0
 
+    def forget(self, now: float) -> None:
+        oldest = int(now / self._slot) - _SLOTS
+        while self._counts and self._counts[0][0] < oldest:
+            self.used -= self._counts.popleft()[1]
+
     def add(self, amount: int, now: float) -> None:
         slot = int(now / self._slot)
         self.used += amount
         if self._counts and self._counts[-1][0] >= slot:  # a clock never goes back, but rounding may
             self._counts[-1][1] += amount
         else:
+            self.forget(now)
             self._counts.append([slot, amount])
 
     def give_back(self, amount: int, at: float) -> None:
         """What was counted at `at` and not used, where it is still counted."""
         slot = int(at / self._slot)
-        for entry in self._counts:
+        for entry in reversed(self._counts):
             if entry[0] == slot:
                 back = min(amount, entry[1])
                 entry[1] -= back
@@ -83,10 +89,14 @@ class _Key:
         self.refusals = 0  # 429s in a row
 
     def wait(self, tokens: int, now: float) -> float:
-        longest = max(0.0, self.until - now)
+        longest = self.until - now if self.until > now else 0.0
         for window in self.requests:
-            longest = max(longest, window.wait(1, now))
-        return longest if self.tokens is None else max(longest, self.tokens.wait(tokens, now))
+            if window.used >= window.quota:
+                longest = max(longest, window.wait(1, now))
+        window = self.tokens
+        if window is not None and window.used + tokens > window.quota:
+            longest = max(longest, window.wait(tokens, now))
+        return longest
 
 
 class KeyPool:
@@ -101,17 +111,16 @@ class KeyPool:
         self._keys = [_Key(rpm, rpd, tpm) for _ in range(count)]
         self._clock = clock
         self._limits = {name: limit for name, limit in (("rpm", rpm), ("rpd", rpd), ("tpm", tpm)) if limit is not None}
+        self.counts_tokens = tpm is not None
         self._next = 0
         self._last: int | None = None
-
-    @property
-    def counts_tokens(self) -> bool:
-        return "tpm" in self._limits
 
     def take(self, tokens: int = 0, without: frozenset[int] = frozenset()) -> Lease | float:
         """The key whose turn it is, or the first after it that is free; else the seconds until one is. `tokens` is what the
         request may use; `without` are keys not to be taken, for which nobody waits."""
         now, shortest, count = self._clock(), float("inf"), len(self._keys)
+        if not without and self._keys[self._next].wait(tokens, now) <= 0.0:
+            return self._leased(self._next, tokens, now, "turn")
         reason: Reason = "turn"
         for number in ((self._next + step) % count for step in range(count)):
             if number in without:
@@ -158,8 +167,13 @@ class KeyPool:
 
     def wait(self, tokens: int = 0) -> float:
         """Seconds until any key is free, 0.0: now."""
-        now = self._clock()
-        return min(key.wait(tokens, now) for key in self._keys)
+        now, shortest = self._clock(), float("inf")
+        for key in self._keys:
+            wait = key.wait(tokens, now)
+            if wait <= 0.0:
+                return 0.0
+            shortest = min(shortest, wait)
+        return shortest
 
     def told(self) -> list[dict[str, Any]]:
         """For people: each key by its number from 1, how long it rests and why, and what is left of its quotas."""
@@ -172,6 +186,8 @@ class KeyPool:
         if wait > 0.0:
             told |= {"rests": key.rest if key.until > now else "quota", "seconds": round(wait, 3)}
         windows = [*key.requests, *([key.tokens] if key.tokens is not None else [])]
+        for window in windows:
+            window.forget(now)
         if windows:
             told["left"] = {name: max(0, window.quota - window.used) for name, window in zip(self._limits, windows, strict=True)}
         return told

@@ -87,8 +87,10 @@ class Turn:
 
     def take(self) -> Lease:
         """Raises RateLimited where every other key rests, and the provider's refusal where there is no other."""
+        if not self._refused:
+            return self._ring.take(self._tokens)
         without = frozenset(lease.key for lease, _ in self._refused)
-        if self._refused and len(without) == self._ring.count:
+        if len(without) == self._ring.count:
             raise self._refused[-1][1]
         try:
             return self._ring.take(self._tokens, without)
@@ -108,7 +110,8 @@ class Turn:
         return False
 
     def served(self, lease: Lease, usage: Usage | None) -> None:
-        self._rest()
+        if self._refused:
+            self._rest()
         self._ring.served(lease, usage)
 
     def _rest(self) -> None:

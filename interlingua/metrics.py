@@ -161,7 +161,7 @@ class Metrics:
 class Meter:
     """What one kind of request counts."""
 
-    __slots__ = ("_first", "_key", "_metrics", "_ok", "_seconds", "_slots", "_tokens")
+    __slots__ = ("_first", "_key", "_metrics", "_ok", "_routes", "_seconds", "_slots", "_tokens")
 
     def __init__(self, metrics: Metrics, key: tuple[str, str, str]) -> None:
         self._metrics, self._key, self._slots = metrics, key, metrics.slots
@@ -169,6 +169,7 @@ class Meter:
         self._seconds = metrics.slot(SECONDS, key)
         self._first = metrics.slot(FIRST, key)
         self._tokens = [metrics.slot(TOKENS, (*key, kind)) for kind in _KINDS]
+        self._routes: dict[str, int] = {}
 
     def done(self, status: int, seconds: float, usage: Usage | None) -> None:
         slots = self._slots
@@ -186,6 +187,12 @@ class Meter:
             for slot, tokens in zip(self._tokens, said, strict=True):
                 if tokens:
                     slots[slot] += tokens
+
+    def routed(self, mode: str) -> None:
+        slot = self._routes.get(mode)
+        if slot is None:
+            slot = self._routes[mode] = self._metrics.slot(ROUTES, (mode, self._key[0]))
+        self._slots[slot] += 1.0
 
     def first(self, seconds: float) -> None:
         self._observe(self._first, seconds)

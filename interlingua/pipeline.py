@@ -2,27 +2,21 @@
 
 A policy is `async def policy(call, next) -> Answer`. It may change the call before `await next(call)`, answer in its
 stead, try again, watch what comes back with `Answer.tap`, or change a stream with
-`Answer.through`. A stream is a series of batches: the events that one read brought, so that a burst costs one pass; what
-is done to a batch is a plain function, so that it can be done wherever the bytes arrive.
+`Answer.through`, as flow.py says.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
 from copy import copy
 from functools import partial, reduce
-from typing import Any
 
 from interlingua.errors import ProviderFailure, UpstreamBroken
+from interlingua.flow import Batch, Flow, Step
 from interlingua.fold import Fold
 from interlingua.health import Health
-from interlingua.ir import AnyEvent, End, Failure, PartEnd, PartStart, Request, Response, Start, Text, Thinking, UsageSoFar
+from interlingua.ir import AnyEvent, Failure, PartEnd, PartStart, Request, Response, Start, Text, Thinking, UsageSoFar
 from interlingua.losses import Losses
 from interlingua.routing import Decision, Plan
-
-Batch = list[AnyEvent]
-Events = AsyncGenerator[Batch, None]
-Step = Callable[[Batch], Batch]
 
 
 def is_content(event: AnyEvent) -> bool:
@@ -89,23 +83,21 @@ class Answer:
 
     __slots__ = ("events", "response")
 
-    def __init__(self, response: Response | None = None, events: Events | None = None) -> None:
+    def __init__(self, response: Response | None = None, events: Flow | AsyncGenerator[Batch, None] | None = None) -> None:
         self.response = response
-        self.events = events
+        self.events = events if events is None or isinstance(events, Flow) else Flow(events)
 
     async def open(self) -> Batch:
         """Waits until a stream shows its first content, or that it has none, and returns all up to there. It is put back:
         who reads the stream misses nothing. Until then nothing of it has been told to a client."""
         assert self.events is not None
-        events, begun = self.events, Batch()
-        async for batch in events:
+        begun = Batch()
+        while (batch := await self.events.next()) is not None:
             begun += batch
             if any(map(is_content, batch)):
-                break
-        else:
-            raise UpstreamBroken("The provider's stream ended before its answer did.")
-        self.events = _Resumed(begun, events)
-        return begun
+                self.events.put_back(begun)
+                return begun
+        raise UpstreamBroken("The provider's stream ended before its answer did.")
 
     async def close(self) -> None:
         """Gives up a stream, and the upstream with it."""
@@ -123,35 +115,8 @@ class Answer:
         """Sends each batch of a stream through `step`. An empty result is held back; one that ends with End or Failure ends
         the stream, and the upstream with it. A whole answer stays as it is."""
         if self.events is not None:
-            self.events = _stepped(self.events, step)
+            self.events.through(step)
         return self
-
-
-class _Resumed(AsyncGenerator[Batch, None]):
-    """A stream whose beginning was read already. It costs a batch one call, where a generator would cost a hop."""
-
-    def __init__(self, begun: Batch, events: Events) -> None:
-        self._begun = begun
-        self._events = events
-
-    def __aiter__(self) -> "Events":
-        return self
-
-    def __anext__(self) -> Any:
-        return self._events.__anext__() if not self._begun else self._again()
-
-    async def _again(self) -> Batch:
-        begun, self._begun = self._begun, []
-        return begun
-
-    def asend(self, value: None, /) -> Any:
-        return self.__anext__()
-
-    def athrow(self, *args: Any) -> Any:
-        return self._events.athrow(*args)
-
-    def aclose(self) -> Any:
-        return self._events.aclose()
 
 
 class _Tap:
@@ -167,16 +132,6 @@ class _Tap:
         if self._folding.ended:
             self._see(self._folding.so_far())
         return batch
-
-
-async def _stepped(events: Events, step: Step) -> Events:
-    async with aclosing(events):
-        async for batch in events:
-            out = step(batch)
-            if out:
-                yield out
-                if isinstance(out[-1], End | Failure):
-                    return
 
 
 Handler = Callable[[Call], Awaitable[Answer]]

@@ -1,7 +1,7 @@
 """The innermost handler: one call to one backend. IR in, IR out; between them the wire, through the pooled client."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final, cast
 
@@ -22,15 +22,16 @@ from interlingua.errors import (
     UpstreamGarbage,
     UpstreamTimeout,
 )
+from interlingua.flow import ENDS, Batch, Flow, Take, Told
 from interlingua.fold import unfold
 from interlingua.framing import eventstream, sse
 from interlingua.hosts import Host
-from interlingua.ir import End, Failure, Json, Response
+from interlingua.ir import End, Failure, Json
 from interlingua.keypool import Lease
 from interlingua.keyring import Keyring, Turn, ring_of
 from interlingua.losses import Losses
 from interlingua.metrics import Metrics
-from interlingua.pipeline import Answer, Batch, Call, Events
+from interlingua.pipeline import Answer, Call
 from interlingua.protocols import Protocol, StreamParser, Target, target
 from interlingua.protocols.registry import CLIENTS, EMBEDDINGS, PROTOCOLS
 from interlingua.protocols.wire import as_obj, decode_json, encode_json
@@ -118,13 +119,11 @@ class Provider:
                 self._ways[model] = found
         return found
 
-    async def ask(self, call: Call) -> Answer:
+    def ask(self, call: Call) -> Awaitable[Answer]:
         """Raises GatewayError: Unsupported in strict mode, ProviderFailure, or what befell the connection."""
         if call.request.__class__ is Embedding:
-            return await self._embed(call)
-        if self.ring is None:
-            return await self._ask(call, None)
-        return await self._in_turn(call, self.ring)
+            return self._embed(call)
+        return self._ask(call, None) if self.ring is None else self._in_turn(call, self.ring)
 
     async def _in_turn(self, call: Call, ring: Keyring) -> Answer:
         """With the next key that is free, and on with another where the provider does not take it."""
@@ -152,17 +151,18 @@ class Provider:
         headers = protocol.request_headers(body, _own(call, protocol))
         if way.host.reshape is not None:
             body, headers = way.host.reshape(body, headers, False)
-        reply = await self._send(way.stream_path if request.stream else way.path, way.type + headers, body, call.deadline, lease)
+        path = way.stream_path if request.stream else way.path
+        reply = await self._forward("POST", path, way.type + headers, encode_json(body), call.deadline, lease)
         try:
             if reply.status >= 300:
                 raise ProviderFailure(await _failure(reply, way.errors))
             if request.stream and "json" not in reply.headers.get("content-type", ""):
-                answer = Answer(events=_events(reply, way.decoder(_MAX_EVENT), protocol.Parser()))
+                answer = Answer(events=Flow(_Streamed(reply, way.decoder(_MAX_EVENT), protocol.Parser())))
                 return answer.through(partial(sealed_by, way.host.seals, protocol.NAME)) if way.host.seals else answer
             response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
             if way.host.seals:
                 seal_answer(way.host.seals, protocol.NAME, response)
-            return Answer(events=_told(response)) if request.stream else Answer(response)
+            return Answer(events=Flow(Told(unfold(response)))) if request.stream else Answer(response)
         except BaseException:
             reply.close()
             raise
@@ -228,17 +228,23 @@ class Provider:
             self.ring.served(lease, None)
         return reply
 
-    async def _forward(
+    def _forward(
         self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float, lease: Lease | None
-    ) -> Reply:
+    ) -> Awaitable[Reply]:
         ring = self.ring
         lines = self._credential.lines if ring is None or lease is None else ring.lines(lease) or self._credential.lines
         if lines is None:
-            lines = await self._authenticated(method, path, body if isinstance(body, bytes) else b"", deadline)
-        head = _AGENT + lines + headers
+            return self._signed(method, path, headers, body, deadline)
+        return self._sent(method, path, _AGENT + lines + headers, body, deadline)
+
+    async def _signed(self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float) -> Reply:
+        lines = await self._authenticated(method, path, body if isinstance(body, bytes) else b"", deadline)
+        return await self._sent(method, path, _AGENT + lines + headers, body, deadline)
+
+    def _sent(self, method: str, path: str, head: bytes, body: "bytes | Upload", deadline: float) -> Awaitable[Reply]:
         if isinstance(body, bytes):
-            return await self._client.send(self._origin, method, path, head, body, self._timeouts, deadline)
-        return await self._client.upload(self._origin, method, path, head, body, self._timeouts, deadline)
+            return self._client.send(self._origin, method, path, head, body, self._timeouts, deadline)
+        return self._client.upload(self._origin, method, path, head, body, self._timeouts, deadline)
 
     async def pass_on(self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float, most: int) -> Reply:
         """As `forward`, with a body that may be still coming. AWS signs what a body holds, so there it must be whole first:
@@ -246,9 +252,6 @@ class Provider:
         if isinstance(body, Upload) and self.backend.host.credential == "aws":
             body = await _whole(body, most)
         return await self.forward(method, path, headers, body, deadline)
-
-    async def _send(self, path: str, headers: bytes, body: Json, deadline: float, lease: Lease | None) -> Reply:
-        return await self._forward("POST", path, headers, encode_json(body), deadline, lease)
 
     async def _authenticated(self, method: str, path: str, body: bytes, deadline: float) -> bytes:
         """The credential's lines, where they must be waited for."""
@@ -320,27 +323,67 @@ def refuse(call: Call, losses: Losses, field_path: Callable[[str, Any], str] | N
     raise Unsupported(f"Strict mode: this backend cannot carry {told}", param=paths[0])
 
 
-async def _events(reply: Reply, decoder: Decoder, parser: StreamParser) -> Events:
-    """The events of a streamed answer; the last is End or Failure, whatever becomes of the connection."""
-    try:
-        while (chunk := await reply.next()) is not None:
-            batch = [event for frame in decoder.feed(chunk) for event in parser.feed(frame)]
-            if batch:
-                yield batch
-                if isinstance(batch[-1], End | Failure):
-                    return
-        rest = [event for frame in decoder.close() for event in parser.feed(frame)]
-        yield rest + parser.close() if not rest or not isinstance(rest[-1], End | Failure) else rest
-    except UpstreamError as error:
-        yield [error.failure]
-    except FramingError as error:
-        yield [UpstreamGarbage(f"The provider's stream cannot be read: {error}").failure]
-    finally:
-        reply.close()
+class _Streamed:
+    """The source of a streamed answer; its last batch ends with End or Failure, whatever becomes of the connection."""
 
+    __slots__ = ("_decoder", "_over", "_parser", "_reply")
 
-async def _told(response: Response) -> Events:
-    yield unfold(response)
+    def __init__(self, reply: Reply, decoder: Decoder, parser: StreamParser) -> None:
+        self._reply, self._decoder, self._parser = reply, decoder, parser
+        self._over = False
+
+    async def pull(self) -> Batch | None:
+        batch = Batch()
+        while not batch and not self._over:
+            try:
+                chunk = await self._reply.next()
+            except UpstreamError as error:
+                return self._broken(error)
+            batch = self._rest() if chunk is None else self._read(chunk)
+        return batch or None
+
+    async def push(self, take: Take) -> None:
+        def arrived(chunk: bytes) -> bool:
+            batch = self._read(chunk)
+            return take(batch) if batch else not self._over
+
+        if not self._over:
+            try:
+                await self._reply.push(arrived)
+            except UpstreamError as error:
+                take(self._broken(error))
+
+    async def close(self) -> None:
+        """An answer that came to its own end lets its connection live."""
+        if self._over:
+            self._reply.finish()
+        else:
+            self._reply.close()
+
+    def _read(self, chunk: bytes) -> Batch:
+        try:
+            batch = [event for frame in self._decoder.feed(chunk) for event in self._parser.feed(frame)]
+        except FramingError as error:
+            return self._garbled(error)
+        if batch and type(batch[-1]) in ENDS:
+            self._over = True
+        return batch
+
+    def _rest(self) -> Batch:
+        self._over = True
+        try:
+            rest = [event for frame in self._decoder.close() for event in self._parser.feed(frame)]
+        except FramingError as error:
+            return self._garbled(error)
+        return rest if rest and type(rest[-1]) in ENDS else rest + self._parser.close()
+
+    def _garbled(self, error: FramingError) -> Batch:
+        return self._broken(UpstreamGarbage(f"The provider's stream cannot be read: {error}"))
+
+    def _broken(self, error: UpstreamError) -> Batch:
+        self._over = True
+        self._reply.close()
+        return [error.failure]
 
 
 def _json(body: bytes) -> Json:

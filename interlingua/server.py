@@ -5,7 +5,6 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import aclosing
 from functools import lru_cache
 from itertools import count
 from typing import Any, Final, NamedTuple, cast
@@ -31,11 +30,12 @@ from interlingua.errors import (
     TooLarge,
     UpstreamError,
 )
+from interlingua.flow import ENDS, Batch, Flow
 from interlingua.framing import Out, eventstream, jsonarray, sse
-from interlingua.ir import End, Failure, PartDelta, PartStart, Response, Start, Usage
+from interlingua.ir import End, Failure, PartDelta, PartStart, Start, Usage
 from interlingua.losses import Losses
 from interlingua.metrics import CONNECTIONS, LOSSES, ROUTES, Meter
-from interlingua.pipeline import Call, Events
+from interlingua.pipeline import Answer, Call
 from interlingua.protocols import Protocol
 from interlingua.protocols.registry import CLIENTS, PROTOCOLS
 from interlingua.protocols.shared import decode_request
@@ -135,7 +135,7 @@ class Exchange:
         self.losses = Losses()  # of the answer; those of the request are its call's
         self.usage: Usage | None = None
         self.broke: Failure | None = None  # what the stream ended with, where that is no end
-        self.raw: bytes | None = None  # the body, where it was read before its time
+        self.raw: bytes | None = scope.pop("whole", None)  # the body, where it is here already
         self.tenant = ""  # whose key it was, where keys are asked for
         self.waiting: Waiting | None = None  # for a whole answer, with heartbeats
 
@@ -275,7 +275,7 @@ class Exchange:
             self.tenant = self.scope["tenant"]
             return
         if self.headers.get(b"authorization", b"").startswith(b"AWS4-HMAC-SHA256"):
-            self.raw = await self._raw_body()
+            self.raw = await self._raw_body() if self.raw is None else self.raw
             method, path = self.scope["method"], self.scope["raw_path"]
             self.tenant = verify(method, path, query, self.headers, self.raw, core.aws_keys, time.time())
         else:
@@ -290,15 +290,13 @@ class Exchange:
             (b"access-control-allow-headers", self.headers.get(b"access-control-request-headers", b"*")),
             (b"access-control-max-age", b"86400"),
         ]
-        await self._send_whole(204, headers, b"")
-        return 204
+        return await self._send_whole(204, headers, b"")
 
     async def _metrics(self) -> int:
         metrics, client = self.core.metrics, self.core.client
         metrics.set(CONNECTIONS, ("open",), client.open)
         body = metrics.render()
-        await self._send_whole(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], body)
-        return 200
+        return await self._send_whole(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], body)
 
     async def _body(self) -> dict[str, Any]:
         """The request's JSON object. Raises InvalidRequest or TooLarge."""
@@ -308,12 +306,11 @@ class Exchange:
             raise TooLarge(f"The request's body is larger than {limit} bytes.")
         if (coding := self.headers.get(b"content-encoding", b"identity")) != b"identity":
             raise InvalidRequest(f"A body in content-encoding {coding.decode('latin-1')!r} is not taken: send it plain.")
-        return parse_body(await self._raw_body())
+        raw, self.raw = self.raw, None
+        return parse_body(await self._raw_body() if raw is None else raw)
 
     async def _raw_body(self) -> bytes:
         """The request's bytes. Raises TooLarge, and InvalidRequest where they stop coming."""
-        if self.raw is not None:
-            return self.raw
         limit = self.core.config.server.max_body
         message = await self.receive()
         body: bytes = message.get("body", b"")
@@ -373,7 +370,9 @@ class Exchange:
         try:
             if request.stream:
                 return await self._stream(call, door)
-            response = await self._whole(call)
+            answer = await (self._waited(call) if self.pulse.whole else core.handle(call))
+            response = answer.response
+            assert response is not None
             self.usage = response.usage
             response.model = request.model
             response.id = response.id or self.id
@@ -388,16 +387,13 @@ class Exchange:
             core.metrics.in_flight(-1)
             core.admission.leave()
 
-    async def _whole(self, call: Call) -> Response:
-        pulse = self.pulse
-        self.waiting = waiting = Waiting(pulse, self._blank) if pulse.whole else None
+    async def _waited(self, call: Call) -> Answer:
+        """With heartbeats."""
+        self.waiting = waiting = Waiting(self.pulse, self._blank)
         try:
-            answer = await self.core.handle(call)
+            return await self.core.handle(call)
         finally:
-            if waiting is not None:
-                await waiting.hush()
-        assert answer.response is not None
-        return answer.response
+            await waiting.hush()
 
     async def _blank(self, blank: bytes) -> None:
         """A heartbeat ahead of a whole answer. From the first on, the status is 200, whatever comes of it."""
@@ -461,14 +457,15 @@ class Exchange:
             told += sse.comment(f"{_ESTIMATED.decode()}: usage")
         return told
 
-    async def _send_json(self, status: int, body: Any, headers: Headers | None = None) -> int:
-        await self._send_whole(status, [_JSON, *(headers or ())], encode_json(body))
-        return status
+    def _send_json(self, status: int, body: Any, headers: Headers | None = None) -> Awaitable[int]:
+        return self._send_whole(status, [_JSON, *(headers or ())], encode_json(body))
 
-    async def _send_whole(self, status: int, headers: Headers, body: bytes) -> None:
+    async def _send_whole(self, status: int, headers: Headers, body: bytes) -> int:
+        """Returns the status."""
         if self.waiting is not None and self.started:
             self.waiting = None
-            return await self.send({"type": "http.response.body", "body": body})
+            await self.send({"type": "http.response.body", "body": body})
+            return status
         self.started = True
         if status != 204:
             headers.append((b"content-length", b"%d" % len(body)))
@@ -476,6 +473,7 @@ class Exchange:
         if connection is None or not connection.reply(status, headers, body):
             await self.send({"type": "http.response.start", "status": status, "headers": headers})
             await self.send({"type": "http.response.body", "body": body})
+        return status
 
     def common(self, headers: Headers) -> Headers:
         id_ = self.id.encode()
@@ -512,12 +510,11 @@ class Exchange:
         return self.core.metrics.meter(call.client, call.decision.backend, call.decision.model)
 
     def _count(self, status: int, seconds: float) -> None:
-        if (meter := self.meter()) is not None:
-            meter.done(status, seconds, self.usage)
-        call = self.call
-        if call is None or call.decision is None:
+        call, meter = self.call, self.meter()
+        if call is None or call.decision is None or meter is None:
             return
-        self.core.metrics.count(ROUTES, (call.decision.route, call.client))
+        meter.done(status, seconds, self.usage)
+        meter.routed(call.decision.route)
         if call.losses or self.losses:
             for loss in (*call.losses, *self.losses):
                 self.core.metrics.count(LOSSES, (call.client, call.decision.backend, pattern(loss.path), loss.how))
@@ -528,7 +525,7 @@ class Exchange:
 class Stream:
     """The client's side of one streamed answer."""
 
-    __slots__ = ("_beating", "_call", "_encode", "_exchange", "_formatter", "_began", "_push", "_wire", "quiet")
+    __slots__ = ("_began", "_beating", "_call", "_connection", "_encode", "_exchange", "_formatter", "_waiting", "_wire", "quiet")
 
     def __init__(self, exchange: Exchange, call: Call, sse_framing: bool) -> None:
         self._exchange, self._call = exchange, call
@@ -537,29 +534,54 @@ class Stream:
         self._encode = self._wire.encode
         self._beating: asyncio.Task[None] | None = None
         self._began = time.perf_counter()
-        connection = exchange.scope.get("connection")
-        self._push: Callable[[bytes], bool] | None = None if connection is None else connection.push
+        self._connection: Any = exchange.scope.get("connection")
+        self._waiting = True  # for the first token
         self.quiet = 0.0  # seconds since the last byte, as the pulse counts them
 
-    async def run(self, events: Events) -> int:
-        async with aclosing(events):
-            waiting = True
-            async for batch in events:
-                last = batch[-1]
-                if waiting:
-                    waiting = self._first(batch)
-                if isinstance(last, Failure) and not self._exchange.started and not any(isinstance(e, PartStart) for e in batch):
-                    raise ProviderFailure(last)
-                data = self._encode(self._formatter.feed(batch))
-                if isinstance(last, End):
-                    self._exchange.usage = last.usage
-                    return await self._end(data, 200)
-                if isinstance(last, Failure):
-                    self._exchange.broke = last
-                    return await self._end(data, last.status)
-                if data:
-                    await self._write(data)
+    async def run(self, events: Flow) -> int:
+        """Pulls what has to wait, or is the first or the last; all between is pushed."""
+        try:
+            while (batch := await events.next()) is not None:
+                status = await self._pulled(batch)
+                if status:
+                    return status
+                if not self._waiting and self._flows():
+                    await events.push(self._pushed)
+        finally:
+            await events.aclose()
         raise UpstreamError("The stream ended without an end.")
+
+    async def _pulled(self, batch: Batch) -> int:
+        """Returns the status at the end, 0 before it."""
+        last = batch[-1]
+        if self._waiting:
+            self._waiting = self._first(batch)
+        if isinstance(last, Failure) and not self._exchange.started and not any(isinstance(e, PartStart) for e in batch):
+            raise ProviderFailure(last)
+        data = self._encode(self._formatter.feed(batch))
+        if isinstance(last, End):
+            self._exchange.usage = last.usage
+            return await self._end(data, 200)
+        if isinstance(last, Failure):
+            self._exchange.broke = last
+            return await self._end(data, last.status)
+        if data:
+            await self._write(data)
+        return 0
+
+    def _pushed(self, batch: Batch) -> bool:
+        """Writes a batch at once; False where it has to wait for a slow client or a heartbeat, and for the last one."""
+        if type(batch[-1]) in ENDS or not self._flows():
+            return False
+        data = self._encode(self._formatter.feed(batch))
+        if data:
+            self.quiet = 0.0
+            self._connection.push(data)
+        return True
+
+    def _flows(self) -> bool:
+        """Whether nothing is to be waited for before the next piece is written."""
+        return self._connection is not None and self._beating is None and self._connection.flows
 
     def _first(self, batch: list[Any]) -> bool:
         """Names the answer, and counts the time to its first token. Returns whether that is still to come."""
@@ -580,8 +602,8 @@ class Stream:
 
     async def _write(self, data: bytes) -> None:
         self.quiet = 0.0
-        if self._push is not None and self._exchange.started and self._beating is None and self._push(data):
-            return
+        if self._flows():
+            return self._connection.push(data)
         if self._beating is not None:
             await self._beating
         if not self._exchange.started:

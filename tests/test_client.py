@@ -116,6 +116,98 @@ async def test_next_gives_all_that_has_arrived_and_then_waits():
 
 
 @both_loops
+async def test_pushed_bytes_come_in_the_loops_own_call_until_one_is_refused():
+    go = asyncio.Event()
+
+    async def handler(peer: Peer) -> None:
+        await peer.answer(CHUNKED)
+        await go.wait()
+        for piece in (b"3\r\none\r\n", b"3\r\ntwo\r\n", b"5\r\nthree\r\n"):
+            await peer.send(piece)
+            await told.wait()
+            told.clear()
+        await peer.send(b"4\r\nfour\r\n", b"0\r\n\r\n")
+
+    told, got, tasks = asyncio.Event(), list[bytes](), set[object]()
+
+    def take(data: bytes) -> bool:
+        got.append(data)
+        tasks.add(asyncio.current_task())
+        told.set()
+        return len(got) < 3
+
+    async with serve(handler) as up, connect() as client:
+        reply = await post(client, up.origin)
+        go.set()
+        await reply.push(take)
+        assert (got, tasks) == ([b"one", b"two", b"three"], {None})
+        assert b"".join(await pieces_of(reply)) == b"four"
+        await reply.push(take)  # there is nothing left that could be
+        assert len(got) == 3
+
+
+@both_loops
+async def test_what_takes_pushed_bytes_may_fail():
+    async def handler(peer: Peer) -> None:
+        await peer.answer(CHUNKED)
+        await go.wait()
+        await peer.send(b"3\r\none\r\n")
+        await peer.left()
+
+    def take(data: bytes) -> bool:
+        raise KeyError(data)
+
+    go = asyncio.Event()
+    async with serve(handler) as up, connect() as client:
+        reply = await post(client, up.origin)
+        go.set()
+        with pytest.raises(KeyError, match="one"):
+            await reply.push(take)
+        await settle(lambda: client.open == 0)
+
+
+@pytest.mark.parametrize("ending", [b"0\r\n\r\n", b"2\r\n\n\n\r\n0\r\n\r\n"])
+@both_loops
+async def test_a_reader_that_has_all_it_wanted_waits_a_moment_for_the_bodys_end(ending: bytes):
+    async def handler(peer: Peer) -> None:
+        await peer.answer(CHUNKED + b"3\r\none\r\n")
+        await go.wait()
+        await peer.send(ending)
+        await peer.answer(HELLO)
+
+    go = asyncio.Event()
+    async with serve(handler) as up, connect() as client:
+        reply = await post(client, up.origin)
+        assert await reply.next() == b"one"
+        reply.finish()
+        go.set()
+        await settle(lambda: reply.connection is None)
+        assert await fetch(client, up.origin) == b"hello"
+        assert (client.connects, client.reused) == (1, 1)
+
+
+@pytest.mark.parametrize("floods", [False, True])
+@both_loops
+async def test_a_body_without_an_end_is_not_waited_for_any_longer(monkeypatch: pytest.MonkeyPatch, floods: bool):
+    async def handler(peer: Peer) -> None:
+        await peer.answer(CHUNKED + b"3\r\none\r\n")
+        if floods:
+            await go.wait()
+            await peer.send(*[b"400\r\n" + b"x" * 1024 + b"\r\n"] * 100)
+        await peer.left()
+
+    if not floods:
+        monkeypatch.setattr("interlingua.client.connection._LINGER", 0.01)
+    go = asyncio.Event()
+    async with serve(handler) as up, connect() as client:
+        reply = await post(client, up.origin)
+        assert await reply.next() == b"one"
+        reply.finish()
+        go.set()
+        await settle(lambda: client.open == 0)
+
+
+@both_loops
 async def test_read_takes_what_next_left():
     more = asyncio.Event()
 

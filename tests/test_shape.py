@@ -29,7 +29,7 @@ FLOORS = [
     {"framing", "fold", "carry", "seals", "media", "schema", "metrics", "redaction", "rotating"},
     {"protocols"},
     {"invoke", "hosts", "config", "routing", "client", "credentials", "keypool", "keyring", "resets", "sigv4", "store"},
-    {"health", "pipeline", "policies", "provider", "cli", "embedder", "checks"},
+    {"flow", "health", "pipeline", "policies", "provider", "cli", "embedder", "checks"},
     {
         "agents",
         "routes",

@@ -21,6 +21,7 @@ from interlingua.errors import GatewayError, UpstreamBroken, UpstreamGarbage, Up
 _PIECE: Final = 256 * 1024  # bytes that decrypting or unpacking gives at once
 _JOIN: Final = 64 * 1024  # a larger body is not copied to stand behind its head
 _STALE: Final = 1.0  # seconds within which a connection that was already closed shows it
+_LINGER: Final = 1.0  # seconds for the end of a body whose reader has all it wanted
 _END: Final = b"\r\n\r\n"
 
 
@@ -133,6 +134,25 @@ class Reply:
             if plain:
                 return plain
 
+    async def push(self, take: Callable[[bytes], bool]) -> None:
+        """Calls `take` with the bytes right as they arrive, in the event loop's own call, until it returns False, the body is
+        at its end, or bytes wait that only `next` can give. Raises what `take` does, and as `next`."""
+        connection = self.connection
+        if connection is None or connection.chunks or self.inflater is not None:
+            return
+        waiter = connection.wait()
+        connection.taker = take
+        try:
+            await waiter
+        except BaseException:
+            self.close()
+            raise
+
+    def finish(self) -> None:
+        """As `close`, for a reader that has all it wanted: the body's end may still come in a moment, and save the connection."""
+        if self.connection is not None:
+            self.connection.linger()
+
     def close(self) -> None:
         """Where the body is not finished, its connection is dropped at once; else it was already back in the pool."""
         if self.connection is not None:
@@ -193,6 +213,7 @@ class Connection(asyncio.BaseProtocol):
         "pool",
         "pouring",
         "reply",
+        "taker",
         "transport",
         "unread",
         "used",
@@ -206,6 +227,7 @@ class Connection(asyncio.BaseProtocol):
         self.phase = _IDLE
         self.reply: Reply | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self.taker: Callable[[bytes], bool] | None = None  # is given what arrives; nobody need be woken
         self.counted = False  # the pool's slot is ours
         self.closed = False
         self.full: asyncio.Future[None] | None = None  # done when more may be written
@@ -299,11 +321,41 @@ class Connection(asyncio.BaseProtocol):
         self.transport.resume_reading()
 
     def _wake(self) -> None:
+        self.taker = None
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _hand_over(self, take: Callable[[bytes], bool]) -> None:
+        waiter = self._waiter
+        if waiter is None or not waiter.done():  # else it was given up just now
+            try:
+                if take(self.take()):
+                    return
+            except Exception as error:
+                if waiter is None:
+                    raise
+                waiter.set_exception(error)
+        self._wake()
+
+    def linger(self) -> None:
+        """Throws away what little still comes, until the end or for a moment."""
+        self.chunks.clear()
+        left = self._limits.max_head
+
+        def nobody(data: bytes) -> bool:
+            nonlocal left
+            left -= len(data)
+            if left < 0:
+                self.fail(UpstreamGarbage(f"{self.pool.origin} went on after its answer's end"))
+            return True
+
+        if self.paused:
+            self._resume()
+        self.taker = nobody
+        self.deadline = min(self.deadline, self._loop.time() + _LINGER)
 
     # The parser's side
 
@@ -368,6 +420,9 @@ class Connection(asyncio.BaseProtocol):
                 self._count_silent(data)
         elif self.chunks or in_head:
             self._silent = 0
+            if self.taker is not None and self.chunks:
+                self._hand_over(self.taker)
+                return
             self.unread += len(data)
             if self.unread > self._limits.buffer and self.chunks and not self.paused:
                 self.paused = True

@@ -252,9 +252,12 @@ class Attempts:
             if known is not None and not known.tier and known.health.ready(now):
                 return known
         for rank in field.ranks:
+            chosen = rank[0] if len(rank) == 1 else self._strategy(rank, now, stream)
+            if chosen.health.ready(now):  # as it nearly always is: the others need not be looked at
+                return chosen
             well = [one for one in rank if one.health.ready(now)]
             if well:
-                return well[0] if len(well) == 1 else self._strategy(well, now, stream)
+                return self._strategy(well, now, stream)
         return None
 
     async def _chosen(self, call: Call, field: Field, trail: Trail) -> Candidate:
@@ -328,9 +331,10 @@ def _why(health: Health) -> str:
 def _refuse_filtered(answer: Response | Finish | None) -> None:
     """Raises where a content filter ended an answer before its first word."""
     if isinstance(answer, Response):
-        if not answer.choices or any(choice.parts for choice in answer.choices):
+        choices = answer.choices
+        if not choices or choices[0].parts or any(choice.parts for choice in choices):
             return
-        answer = answer.choices[0].finish
+        answer = choices[0].finish
     if answer is not None and answer.reason == "filter":
         message = "The provider's content filter ended the answer before its first word."
         raise ProviderFailure(Failure(status=400, kind="content_filter", message=message))

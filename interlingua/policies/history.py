@@ -3,7 +3,7 @@
 A provider that speaks Responses itself may know an id that we do not: then the request goes on as it came.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -20,10 +20,11 @@ class History:
         self._store = store
         self._native = native
 
-    async def __call__(self, call: Call, next: Handler) -> Answer:
+    def __call__(self, call: Call, next: Handler) -> Awaitable[Answer]:
+        return next(call) if call.client != OWN else self._told(call, next)
+
+    async def _told(self, call: Call, next: Handler) -> Answer:
         """Raises NotFound for an id that nobody knows, Unsupported for what only the vendor can do."""
-        if call.client != OWN:
-            return await next(call)
         asked, native = call.request, self._native(call)
         call.request = expanded(asked, self._store, call.tenant, native)
         if not native:

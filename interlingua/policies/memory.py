@@ -5,6 +5,7 @@ by the backend's formatter as a loss, as if it had never been seen.
 """
 
 from collections import OrderedDict
+from collections.abc import Awaitable
 from functools import partial
 from typing import Final
 
@@ -35,11 +36,14 @@ class Memory:
         self._held = 0
         self._turns: OrderedDict[tuple[str, str], tuple[_Turn, int]] = OrderedDict()
 
-    async def __call__(self, call: Call, next: Handler) -> Answer:
+    def __call__(self, call: Call, next: Handler) -> Awaitable[Answer]:
         if self._turns:
             self.restore(call.request, call.tenant)
+        return self._kept(call, next) if call.request.tools else next(call)
+
+    async def _kept(self, call: Call, next: Handler) -> Answer:
         answer = await next(call)
-        if call.request.tools and _may_sign(call):
+        if _may_sign(call):
             answer.tap(partial(self.keep, call.tenant))
         return answer
 

@@ -12,9 +12,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from interlingua.errors import UpstreamGarbage
+from interlingua.flow import Flow
 from interlingua.fold import Fold
 from interlingua.ir import PartDelta, Request, Response
-from interlingua.pipeline import Answer, Call, Events, Handler
+from interlingua.pipeline import Answer, Call, Handler
 from interlingua.policies.early_stop import HEADER, EarlyStop, Tags
 
 MOST: Final = 256 << 20  # characters of one answer
@@ -51,7 +52,7 @@ class UpstreamStream:
         return Answer(await _whole(answer.events))
 
 
-async def _whole(events: Events) -> Response:
+async def _whole(events: Flow) -> Response:
     folding, size = Fold(), 0
     async with aclosing(events):
         async for batch in events:

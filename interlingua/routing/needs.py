@@ -78,36 +78,41 @@ def _thinks(request: Request) -> bool:
 def _of(part: AnyPart) -> tuple[int, int]:
     """(needs, rough size) of a part that is not plain text."""
     match part:
+        case Text() | Thinking():
+            return 0, len(part.text)
+        case ToolCall():
+            return _TOOLS, len(part.name) + len(part.arguments)
+        case ToolResult():
+            needs, size = _TOOLS, 0
+            for piece in part.parts:
+                more, tokens = _of(piece)
+                needs |= more
+                size += tokens
+            return needs, size
         case Media(text=None):
             return _MEDIA[part.kind], _TOKENS[part.kind]
         case Media():  # a document in plain text is carried as text where it must be
             return 0, len(part.text or "") + _TOKENS[part.kind]
-        case ToolCall():
-            return _TOOLS, len(part.name) + len(part.arguments)
-        case ToolResult():
-            inner = [_of(piece) for piece in part.parts]
-            needs = _TOOLS
-            for more, _ in inner:
-                needs |= more
-            return needs, sum(tokens for _, tokens in inner)
-        case Text() | Thinking():
-            return 0, len(part.text)
         case Opaque():
             return 0, len(encode_json(part.data))
 
 
 def estimate(request: Request) -> int:
     """Tokens of a prompt, by its length: four bytes a token, and a flat rate for what is not text."""
-    size = sum(_bytes(part) for message in request.messages for part in message.parts)
-    tools = sum(len(encode_json(tool)) for tool in request.tools if isinstance(tool, Function))
-    media = sum(_TOKENS[part.kind] for message in request.messages for part in message.parts if isinstance(part, Media))
-    return (size + tools) // 4 + media + _TURN * len(request.messages) + 3
+    size = media = 0
+    for message in request.messages:
+        for part in message.parts:
+            size += _bytes(part)
+            if isinstance(part, Media):
+                media += _TOKENS[part.kind]
+    size += sum([len(encode_json(tool)) for tool in request.tools if isinstance(tool, Function)])
+    return size // 4 + media + _TURN * len(request.messages) + 3
 
 
 def _bytes(part: AnyPart) -> int:
     match part:
         case Text() | Thinking():
-            return len(part.text.encode())
+            return len(part.text) if part.text.isascii() else len(part.text.encode())
         case ToolCall():
             return len(part.name) + len(part.arguments.encode())
         case ToolResult():
