@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from interlingua.ir import AnyEvent, End, Failure
 
 Batch = list[AnyEvent]
+Events = AsyncGenerator[Batch, None]
 Step = Callable[[Batch], Batch]
 Take = Callable[[Batch], bool]
 ENDS: Final = frozenset((End, Failure))
@@ -37,7 +38,7 @@ class Flow:
 
     __slots__ = ("_again", "_over", "_source", "_stepped", "_steps")
 
-    def __init__(self, source: "Source | AsyncGenerator[Batch, None]") -> None:
+    def __init__(self, source: "Source | Events") -> None:
         self._source: Source = _Generated(source) if isinstance(source, AsyncGenerator) else source
         self._steps: list[Step] = []
         self._again: Batch = []  # put back
@@ -123,7 +124,7 @@ class Told:
 class _Generated:
     """A source that is a generator, which can only be pulled."""
 
-    def __init__(self, batches: AsyncGenerator[Batch, None]) -> None:
+    def __init__(self, batches: Events) -> None:
         self._batches = batches
 
     async def pull(self) -> Batch | None:

@@ -6,12 +6,12 @@ stead, try again, watch what comes back with `Answer.tap`, or change a stream wi
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from functools import partial, reduce
 
 from interlingua.errors import ProviderFailure, UpstreamBroken
-from interlingua.flow import Batch, Flow, Step
+from interlingua.flow import Batch, Events, Flow, Step
 from interlingua.fold import Fold
 from interlingua.health import Health
 from interlingua.ir import AnyEvent, Failure, PartEnd, PartStart, Request, Response, Start, Text, Thinking, UsageSoFar
@@ -83,7 +83,7 @@ class Answer:
 
     __slots__ = ("events", "response")
 
-    def __init__(self, response: Response | None = None, events: Flow | AsyncGenerator[Batch, None] | None = None) -> None:
+    def __init__(self, response: Response | None = None, events: Flow | Events | None = None) -> None:
         self.response = response
         self.events = events if events is None or isinstance(events, Flow) else Flow(events)
 

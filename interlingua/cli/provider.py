@@ -17,11 +17,12 @@ from interlingua.client import Client, Reply, Upload
 from interlingua.config import Backend, Routing
 from interlingua.embeddings import Embedding
 from interlingua.errors import GatewayError, NotFound, ProviderFailure, Unsupported, UpstreamTimeout
+from interlingua.flow import Events
 from interlingua.fold import Fold
 from interlingua.ir import AnyEvent, End, Failure, Json
 from interlingua.losses import Losses
 from interlingua.metrics import Metrics
-from interlingua.pipeline import Answer, Call, Events
+from interlingua.pipeline import Answer, Call
 from interlingua.provider import Provider, refuse
 
 _PATIENCE: Final = 30.0  # seconds; who is to wait for longer is told so
