@@ -48,7 +48,7 @@ from interlingua.protocols.responses.response import (
     sealed_thinking,
 )
 from interlingua.protocols.responses.tools import Spelling, spellings
-from interlingua.protocols.wire import as_obj, as_text, encode_json, foreign, note
+from interlingua.protocols.wire import as_obj, as_text, encode_json, foreign, is_json_object, note
 
 _ENDS: Final = {"incomplete": "response.incomplete", "failed": "response.failed"}
 _WORDS: Final = "response.output_text.delta"
@@ -154,8 +154,8 @@ class Formatter:
             case PartStart():
                 self._start_part(event, out)
             case PartEnd():
-                if (shown := self._shown.pop(event.index, None)) is not None:
-                    self._end_part(shown, out)
+                if (shown := self._shown.get(event.index)) is not None and not _torn(shown):
+                    self._end_part(self._shown.pop(event.index), out)
             case ChoiceEnd():
                 self._finish(event, out)
             case OpaqueEvent():
@@ -194,10 +194,11 @@ class Formatter:
 
     def _finish(self, event: ChoiceEnd, out: list[Out]) -> None:
         self._begin(out)
-        for index in list(self._shown):
-            self._end_part(self._shown.pop(index), out)
         self._status = format_status(event.finish, self._lose)
-        self._close_message(out, self._status["status"] == "incomplete")
+        cut = self._status["status"] == "incomplete"
+        for index in list(self._shown):
+            self._end_part(shown := self._shown.pop(index), out, cut and shown.index == len(self._items) - 1)
+        self._close_message(out, cut)
         if event.logprobs:
             self._lose("response.choices[0].logprobs", "dropped", "their text was told without them")
         if not event.extras:
@@ -319,7 +320,7 @@ class Formatter:
             case _:
                 shown.words.append(event.text)
 
-    def _end_part(self, shown: _Shown, out: list[Out]) -> None:
+    def _end_part(self, shown: _Shown, out: list[Out], cut: bool = False) -> None:
         part, spot = shown.part, self._spot
         spot.j = shown.place
         match part:
@@ -328,7 +329,7 @@ class Formatter:
             case Thinking():
                 self._end_thinking(part, shown, out)
             case ToolCall():
-                self._end_call(part, shown, out)
+                self._end_call(part, shown, out, cut)
             case Opaque(origin="responses"):
                 self._whole(dict(part.data), out, "item", self._places.get(as_text(part.data.get("id")) or ""))
             case Opaque() | Media() | ToolResult():
@@ -489,11 +490,11 @@ class Formatter:
             shown.head = encode_json(head)[:-1] + b',"delta":'
         self._emit(out, "response.output_item.added", output_index=index, item=item)
 
-    def _end_call(self, call: ToolCall, shown: _Shown, out: list[Out]) -> None:
+    def _end_call(self, call: ToolCall, shown: _Shown, out: list[Out], cut: bool) -> None:
         call.arguments = "".join(shown.words)
         index = shown.index
         assert index is not None
-        item = answer_call(call, self._known or {}, self._id, index)
+        item = answer_call(call, self._known or {}, self._id, index, cut)
         custom = item["type"] == "custom_tool_call"
         field = "input" if custom else "arguments"
         kind = "response.custom_tool_call_input" if custom else "response.function_call_arguments"
@@ -503,6 +504,11 @@ class Formatter:
         self._emit(out, f"{kind}.done", **place, **{field: item[field]})
         self._items[index] = item
         self._emit(out, "response.output_item.done", output_index=index, item=item)
+
+
+def _torn(shown: _Shown) -> bool:
+    """Whether only the end of the answer tells if this call was cut short."""
+    return shown.kind is _ARGUMENTS and not is_json_object("".join(shown.words))
 
 
 def _content(part: Text, words: str, annotations: list[Json], logprobs: list[Json]) -> Json:
