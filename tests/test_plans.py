@@ -291,7 +291,9 @@ def test_embeddings_go_to_no_other_model_unless_a_fallback_is_of_that_very_name(
         "text-embedding-3-small", EMBEDDINGS
     )
     assert tiers(plan) == [["openai/text-embedding-3-small"], ["local/nomic"]]
-    mapped = HOUSE + '"*" = "gemini-2.5-flash"\n[backends.claude]\nprotocol = "anthropic"\nmodel_mapping = {"text-*" = "claude-5"}\n'
+    mapped = (
+        HOUSE + '"*" = "gemini-2.5-flash"\n[backends.claude]\nprotocol = "anthropic"\nmodel_mapping = {"text-*" = "claude-5"}\n'
+    )
     caught = router(mapped).plan_for("text-embedding-3-small", EMBEDDINGS)
     assert tiers(caught) == [["openai/text-embedding-3-small"]]  # past both patterns, under the name that was asked for
 

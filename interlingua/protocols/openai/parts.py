@@ -12,7 +12,7 @@ from interlingua.ir import AnyPart, Cache, Function, Json, Media, Opaque, Reques
 from interlingua.protocols import Lose, wire
 from interlingua.protocols.media import audio_format, data_url, file_name, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
-from interlingua.protocols.openai.names import CUSTOM, NAME
+from interlingua.protocols.openai.names import CALL, CUSTOM, NAME
 from interlingua.protocols.openai_common import free_text, in_arguments
 from interlingua.protocols.wire import array, as_obj, as_text, foreign, keep, keep_in, merge, need, note, note_down, obj, text
 
@@ -184,7 +184,7 @@ def parse_call(d: Json, path: str, require_id: bool = True) -> AnyPart:
     if d.get("type") == "custom" or "function" not in d:
         if d.get("type") in (None, "function"):
             raise InvalidRequest(f"{path}.function is required", param=f"{path}.function")
-        return Opaque(origin=NAME, data=d)
+        return Opaque(origin=NAME, data=d, extras={NAME: {CALL: True}})
     d.pop("type", None)
     d.pop("index", None)  # left by the SDK's stream helper in the calls it gathers
     function = dict(obj(d.pop("function"), f"{path}.function"))

@@ -15,6 +15,7 @@ from interlingua.ir import (
     AnyEvent,
     AnyPart,
     ChoiceEnd,
+    Citation,
     End,
     Failure,
     Json,
@@ -83,6 +84,7 @@ class _Shown:
         "place",
         "sections",
         "signed",
+        "waiting",
         "words",
     )
 
@@ -97,6 +99,7 @@ class _Shown:
         self.words: list[str] = []
         self.sections: list[list[str]] = []  # of reasoning
         self.annotations: list[Json] = []
+        self.waiting: list[Citation] = []  # those of all of a text, whose end is known at its end
         self.logprobs: list[Json] = []
         self.signed = False  # its signature has been told
 
@@ -356,13 +359,19 @@ class Formatter:
                 logprobs = [format_logprob(token) for token in event.logprobs]
                 shown.logprobs += logprobs
                 self._emit(out, "response.output_text.delta", **where, delta=event.text, logprobs=logprobs)
-        if event.citation is not None:
-            self._spot.j = shown.place
-            annotation = format_annotation(event.citation, sum(map(len, shown.words)), ".citation", self._spot)
-            if annotation is not None:
-                where |= {"annotation_index": len(shown.annotations), "annotation": annotation}
-                shown.annotations.append(annotation)
-                self._emit(out, "response.output_text.annotation.added", **where)
+        if event.citation is not None and event.citation.end is None:
+            shown.waiting.append(event.citation)
+        elif event.citation is not None:
+            self._cite(event.citation, shown, out)
+
+    def _cite(self, citation: Citation, shown: _Shown, out: list[Out]) -> None:
+        self._spot.j = shown.place
+        annotation = format_annotation(citation, sum(map(len, shown.words)), ".citation", self._spot)
+        if annotation is not None:
+            where: Json = {"item_id": shown.id, "output_index": shown.index, "content_index": shown.content}
+            place = len(shown.annotations)
+            shown.annotations.append(annotation)
+            self._emit(out, "response.output_text.annotation.added", **where, annotation_index=place, annotation=annotation)
 
     def _show_text(self, part: Text, shown: _Shown, out: list[Out]) -> None:
         if part.signature is not None:
@@ -399,6 +408,8 @@ class Formatter:
                 self._whole(sealed_item(part), out)
                 return
             self._show_text(part, shown, out)
+        for citation in shown.waiting:
+            self._cite(citation, shown, out)
         message = shown.message
         assert message is not None
         content = _content(part, "".join(shown.words), shown.annotations, shown.logprobs)

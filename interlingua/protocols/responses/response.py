@@ -32,7 +32,21 @@ from interlingua.protocols.responses.names import NAME, VENDOR, answer_id, item_
 from interlingua.protocols.responses.parts import Spot, format_annotations, format_logprob, parse_logprobs
 from interlingua.protocols.responses.request import format_text
 from interlingua.protocols.responses.tools import Spelling, call_item, call_spelling, format_tools, spelled_choice, spellings
-from interlingua.protocols.wire import array, as_count, as_obj, as_text, foreign, integer, is_json_object, keep, keep_in, merge, note, obj, text
+from interlingua.protocols.wire import (
+    array,
+    as_count,
+    as_obj,
+    as_text,
+    foreign,
+    integer,
+    is_json_object,
+    keep,
+    keep_in,
+    merge,
+    note,
+    obj,
+    text,
+)
 
 MODEL_ERROR: Final = "model_error"
 _STATUSES: Final = ("completed", "failed", "in_progress", "cancelled", "queued", "incomplete")
