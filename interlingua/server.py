@@ -37,9 +37,10 @@ from interlingua.losses import Losses
 from interlingua.metrics import CONNECTIONS, LOSSES, ROUTES, Meter
 from interlingua.pipeline import Call, Events
 from interlingua.protocols import Protocol
+from interlingua.protocols.bedrock.names import BEGAN
 from interlingua.protocols.registry import CLIENTS, PROTOCOLS
 from interlingua.protocols.shared import decode_request
-from interlingua.protocols.wire import encode_json
+from interlingua.protocols.wire import encode_json, note_down
 from interlingua.provider import Provider
 from interlingua.pulse import Pulse, Waiting
 from interlingua.routes import Door, find, protocol_of
@@ -61,6 +62,7 @@ _MAX_TOLD: Final = 4000  # characters of the losses header
 _MOST_TRIED: Final = 8  # attempts told of
 _ESTIMATED: Final = b"x-interlingua-estimated"
 _JSON: Final = (b"content-type", b"application/json")
+_CONVERSE: Final = PROTOCOLS["bedrock"]  # whose answers tell how long they took
 _log = logging.getLogger("interlingua")
 
 
@@ -373,6 +375,8 @@ class Exchange:
         """`client`: the protocol whose body it is."""
         core = self.core
         request = self.protocol.parse_request(body, door.model, door.stream)
+        if self.protocol is _CONVERSE:
+            note_down(request, client, BEGAN, time.perf_counter())
         until = deadline(self.headers, core.config.routing.deadline)
         call = Call(request, client, self.id, self.headers, until)
         call.tenant = self.tenant
