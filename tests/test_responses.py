@@ -121,11 +121,9 @@ def test_a_stored_file_is_known_to_both_of_openais_apis():
     """The two read one store, another vendor does not."""
     chat = {"type": "file", "file": {"file_id": "file-1"}}
     newer = {"type": "input_file", "file_id": "file-1"}
-    asked_of_chat = {"model": "m", "messages": [{"role": "user", "content": [chat]}]}
-    asked_of_responses = {"model": "m", "input": [{"role": "user", "content": [newer]}]}
-    one, other = openai.parse_request(copy.deepcopy(asked_of_chat)), responses.parse_request(copy.deepcopy(asked_of_responses))
-    for request in (one, other):
-        losses = Losses()
+    one = openai.parse_request({"model": "m", "messages": [{"role": "user", "content": [dict(chat)]}]})
+    other = responses.parse_request({"model": "m", "input": [{"role": "user", "content": [dict(newer)]}]})
+    for request, losses in ((one, Losses()), (other, Losses())):
         assert responses.format_request(request, target("gpt-5"), losses)["input"][0]["content"] == [newer]
         assert openai.format_request(request, target("gpt-5"), losses)["messages"][0]["content"] == [chat]
         assert not list(losses)
