@@ -14,14 +14,16 @@ from typing import Any, Final, cast
 from msgspec import Struct
 
 from interlingua import prices
-from interlingua.config import Backend
+from interlingua.config import Backend, key_for
 from interlingua.errors import GatewayError
 from interlingua.ir import Json
 from interlingua.models import facts
 from interlingua.prices import Known
 from interlingua.protocols.wire import as_array, as_obj, as_text
 from interlingua.provider import Provider
-from interlingua.routing import Router
+from interlingua.routing import Router, named
+from interlingua.routing.capabilities import abilities
+from interlingua.routing.needs import bits
 
 PATIENCE: Final = 2.0  # seconds a request waits for what has never been heard
 _BOUND: Final = 10.0  # seconds a backend has to answer
@@ -38,7 +40,7 @@ _CONTEXT: Final = (
     "inputTokenLimit",
 )
 _OUTPUT: Final = ("max_output_tokens", "max_completion_tokens", "max_tokens", "outputTokenLimit")
-# What servers call what they can do -> our word for it, in the order of config.Capability
+# A word of config.Capability -> what servers call it
 _CAN: Final = {
     "tools": ("tools", "function_calling", "server_tools"),
     "vision": ("vision", "image", "image_input"),
@@ -71,7 +73,9 @@ class Entry(Struct, frozen=True):
 
     @property
     def context(self) -> int | None:
-        return self.listed.context or self.known.context
+        models = self.backend.settings.models
+        key = key_for(models, self.listed.id)
+        return (models[key].context if key is not None else None) or self.listed.context or self.known.context
 
     @property
     def max_output(self) -> int | None:
@@ -79,12 +83,11 @@ class Entry(Struct, frozen=True):
 
     @property
     def capabilities(self) -> list[str]:
-        """Those that are configured, else those that are known; empty: unknown."""
-        said = self.backend.settings.capabilities
-        if said != "auto":
-            return list(said)
-        thinks = facts(self.listed.id).thinks != "no"
-        return [word for word in _CAN if word in self.listed.can or (word == "thinking" and thinks)]
+        """Those that are configured, else those that routing knows of and those that the backend tells; empty: unknown."""
+        able = abilities(self.backend, self.listed.id)
+        if able.listed:
+            return named(able.has)
+        return named((able.has | bits(self.listed.can)) & ~(able.lacks | able.weak))
 
 
 class Catalog:

@@ -272,10 +272,11 @@ _MISTRAL_LACKS: Final = (
     "no_verbosity no_web_search_options"
 ).split()
 _MISTRAL: Final = (*_MISTRAL_LACKS, "max_tokens", "random_seed", "short_ids", "no_developer", "no_names", "no_cache_marks")
-# docs.mistral.ai/api/#tag/embeddings: model, input, encoding_format, output_dimension, output_dtype, metadata
+# docs.mistral.ai/api/endpoint/embeddings: model, input, encoding_format, output_dimension, output_dtype, metadata
 _MISTRAL_EMBEDS: Final = _embeds("no_tokens", "no_user", "output_dimension")
 # console.groq.com/docs/openai: "will result in a 400 error"
 _GROQ: Final = ("no_logprobs", "no_logit_bias", "no_top_logprobs", "no_names", "one_choice", "no_cache_marks")
+_GROQ_EMBEDS: Final = _embeds("no_tokens", "no_dimensions")  # its SDK's EmbeddingCreateParams
 # api-docs.deepseek.com/api/create-chat-completion: four roles, text and json_object, max_tokens
 _DEEPSEEK: Final = ("no_developer", "no_json_schema", "max_tokens", "no_cache_marks")
 # docs.ollama.com/api/openai-compatibility lists the fields it reads; others it passes over in silence
@@ -324,7 +325,7 @@ _ROWS: Final[tuple[Host, ...]] = (
     _like_openai("vllm", "http://127.0.0.1:8000", "VLLM_API_KEY", "top_k", "no_cache_marks"),
     _like_openai("ollama", "http://127.0.0.1:11434", "OLLAMA_API_KEY", *_OLLAMA, embeds=_embeds("no_tokens", "no_user")),
     _like_openai("llamacpp", "http://127.0.0.1:8080", "LLAMA_API_KEY", "top_k", "no_cache_marks"),
-    _like_openai("groq", "https://api.groq.com", "GROQ_API_KEY", *_GROQ, prefix="/openai/v1", embeds=()),
+    _like_openai("groq", "https://api.groq.com", "GROQ_API_KEY", *_GROQ, prefix="/openai/v1", embeds=_GROQ_EMBEDS),
     _like_openai("mistral", "https://api.mistral.ai", "MISTRAL_API_KEY", *_MISTRAL, embeds=_MISTRAL_EMBEDS),
     _like_openai("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", *_DEEPSEEK, embeds=()),
     _like_openai("xai", "https://api.x.ai", "XAI_API_KEY", "no_cache_marks"),
@@ -336,7 +337,7 @@ _ROWS: Final[tuple[Host, ...]] = (
         "https://api.together.xyz",
         "TOGETHER_API_KEY",
         *("top_k", "max_tokens", "no_cache_marks"),
-        embeds=_embeds("no_tokens", "no_user", "no_dimensions", "no_base64"),  # model and input, a string or several
+        embeds=_embeds("no_tokens", "no_user", "no_dimensions", "no_base64"),  # its SDK's EmbeddingCreateParams: model, input
     ),
     _like_openai("fireworks", "https://api.fireworks.ai", "FIREWORKS_API_KEY", "top_k", "no_cache_marks", prefix="/inference/v1"),
     _like_openai("newapi", None, "NEWAPI_API_KEY", "top_k"),  # a relay: what it lacks is its providers' matter

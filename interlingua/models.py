@@ -58,7 +58,7 @@ _SEES: Final = f"{_CHAT} vision documents"
 _ABILITIES: Final[list[tuple[str, str, str, int | None]]] = [
     (r"embed", "embeddings", "text streaming tools parallel_tools vision documents audio video thinking json_schema", None),
     (r"claude-(instant|v?[12]\b)", "text streaming", "vision documents audio video thinking json_schema embeddings", 200_000),
-    (r"claude-3-[57]|claude-[a-z]+-4(-0|-20|@|$)|claude-4-", _SEES, "audio video json_schema embeddings", 200_000),
+    (r"claude-3-7|claude-[a-z]+-4(-0|-20|@|$)|claude-4-", f"{_SEES} thinking", "audio video json_schema embeddings", 200_000),
     (r"claude-3", _SEES, "audio video thinking json_schema embeddings", 200_000),
     (r"claude-opus-4-1", f"{_SEES} thinking", "audio video embeddings", 200_000),
     (r"claude-(opus|haiku)-4-5", f"{_SEES} thinking json_schema", "audio video embeddings", 200_000),

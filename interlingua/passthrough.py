@@ -122,18 +122,25 @@ class Watch:
     """Sees an answer pass, and reads what it cost where that can be read: in the JSON or the stream of an API that the
     gateway knows. It holds `_SEEN` bytes at most; what is larger, or otherwise than it should be, is not counted."""
 
-    def __init__(self, provider: Provider, path: str, reply: Reply) -> None:
-        door = _door(provider, path)
-        self.model = (door.model if door is not None else None) or ""
+    def __init__(self, provider: Provider, path: str) -> None:
+        self._door = _door(provider, path)
+        self.model = (self._door.model if self._door is not None else None) or ""
         self._usage: Usage | None = None
-        self._protocol = _BODIES.get(door.action, PROTOCOLS[door.protocol]) if door is not None and reply.status == 200 else None
+        self._protocol: Protocol | None = None
         self._held = bytearray()
+
+    def begin(self, reply: Reply) -> None:
+        """The answer that will pass."""
+        door = self._door
+        if door is None or reply.status != 200:
+            return
+        self._protocol = _BODIES.get(door.action, PROTOCOLS[door.protocol])
         self._decoder: sse.Decoder | eventstream.Decoder | invoke.Decoder | None = None
         kind = reply.headers.get("content-type", "")
-        if self._protocol is not None and "json" not in kind:
-            self._begin(self._protocol, kind, invoked=door is not None and door.action == "invoke")
+        if "json" not in kind:
+            self._decode(self._protocol, kind, invoked=door.action == "invoke")
 
-    def _begin(self, protocol: Protocol, kind: str, invoked: bool) -> None:
+    def _decode(self, protocol: Protocol, kind: str, invoked: bool) -> None:
         if kind.startswith("text/event-stream"):
             self._decoder = sse.Decoder(_SEEN)
         elif kind.startswith(eventstream.CONTENT_TYPE):

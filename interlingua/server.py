@@ -37,9 +37,11 @@ from interlingua.losses import Losses
 from interlingua.metrics import CONNECTIONS, LOSSES, ROUTES, Meter
 from interlingua.pipeline import Answer, Call
 from interlingua.protocols import Protocol
+from interlingua.protocols.bedrock.names import BEGAN
 from interlingua.protocols.registry import CLIENTS, PROTOCOLS
 from interlingua.protocols.shared import decode_request
-from interlingua.protocols.wire import encode_json
+from interlingua.protocols.wire import encode_json, note_down
+from interlingua.provider import Provider
 from interlingua.pulse import Pulse, Waiting
 from interlingua.routes import Door, find, protocol_of
 from interlingua.routing import Decision
@@ -60,6 +62,7 @@ _MAX_TOLD: Final = 4000  # characters of the losses header
 _MOST_TRIED: Final = 8  # attempts told of
 _ESTIMATED: Final = b"x-interlingua-estimated"
 _JSON: Final = (b"content-type", b"application/json")
+_CONVERSE: Final = PROTOCOLS["bedrock"]  # whose answers tell how long they took
 _log = logging.getLogger("interlingua")
 
 
@@ -240,16 +243,37 @@ class Exchange:
                 return 200, await api.one(desk, core.config, method, door.model or "", self.tenant)
 
     async def _pass_through(self, method: str) -> int:
-        core, server, began = self.core, self.core.config.server, time.perf_counter()
+        core, began, status = self.core, time.perf_counter(), 0
         provider, path = passthrough.target_of(core, self.path)
         self.protocol = provider.protocol
         await self._admit()
         until = deadline(self.headers, core.config.routing.deadline)
         path += passthrough.query_of(self.scope["query_string"])
+        watch = passthrough.Watch(provider, path)
+        try:
+            if not core.admission.admit():
+                await core.admission.enter(until)
+            core.metrics.in_flight(1)
+            try:
+                status = await self._relay(provider, method, path, until, watch)
+                return status
+            finally:
+                core.metrics.in_flight(-1)
+                core.admission.leave()
+        except GatewayError as error:
+            status = error.failure.status
+            raise
+        finally:
+            usage = watch.usage()  # tells the model as well
+            status = status or (LEFT if self._left else 502)
+            core.metrics.meter("native", provider.name, watch.model).done(status, time.perf_counter() - began, usage)
+
+    async def _relay(self, provider: Provider, method: str, path: str, until: float, watch: passthrough.Watch) -> int:
+        server = self.core.config.server
         body = await passthrough.incoming(self.raw, self.receive, self.headers, server.max_upload)
         lines = passthrough.request_headers(self.headers)
         reply = await provider.pass_on(method, path, lines, body, until, server.max_body)
-        watch, done = passthrough.Watch(provider, path, reply), False
+        watch.begin(reply)
         try:
             head = self.common([(b"x-interlingua-backend", _ascii(provider.name)), *passthrough.answer_headers(reply)])
             self.started = True
@@ -258,13 +282,9 @@ class Exchange:
                 watch.see(chunk)
                 await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
             await self.send({"type": "http.response.body", "body": b""})
-            done = True
             return reply.status
         finally:
             reply.close()
-            usage = watch.usage()  # tells the model as well
-            status = reply.status if done else LEFT if self._left else 502
-            core.metrics.meter("native", provider.name, watch.model).done(status, time.perf_counter() - began, usage)
 
     async def _admit(self) -> None:
         """Whose request it is, where keys are asked for. Raises GatewayError in the words of the client's protocol."""
@@ -352,6 +372,8 @@ class Exchange:
         """`client`: the protocol whose body it is."""
         core = self.core
         request = self.protocol.parse_request(body, door.model, door.stream)
+        if self.protocol is _CONVERSE:
+            note_down(request, client, BEGAN, time.perf_counter())
         until = deadline(self.headers, core.config.routing.deadline)
         call = Call(request, client, self.id, self.headers, until)
         call.tenant = self.tenant

@@ -86,6 +86,15 @@ async def test_boto3_streams_from_every_provider(house: House, model: str) -> No
     house.judge()
 
 
+@pytest.mark.parametrize("model", MODELS[:3])
+async def test_the_time_an_answer_took_is_measured_where_its_provider_tells_none(house: House, model: str) -> None:
+    whole = await asked(client(house).converse, "[[slow:40]]", model)
+    assert 40 <= whole["metrics"]["latencyMs"] < 60_000
+    told = await asked(client(house).converse_stream, "[[slow:40]]", model)
+    events = await asyncio.to_thread(lambda: list(told["stream"]))
+    assert 40 <= events[-1]["metadata"]["metrics"]["latencyMs"] < 60_000
+
+
 # What is changed of a request once boto3 has signed it
 
 

@@ -327,6 +327,17 @@ def test_the_model_may_be_given(run: Run):
     assert translate(run, stdin=bare).err == "interlingua translate: model is required\n"
 
 
+def test_a_provider_is_told_in_its_own_way(run: Run):
+    asked = {**ASKED, "seed": 7, "user": "u"}
+    code, out, err = translate(run, stdin=asked, goal="mistral")
+    assert (code, json.loads(out)["random_seed"], err) == (0, 7, "user: dropped: this host has no such parameter\n")
+    claude = translate(run, "--model", "claude-sonnet-4-6", stdin=ASKED, goal="vertex")
+    assert "anthropic_version" in json.loads(claude.out) and "model" not in json.loads(claude.out)
+    assert "contents" in json.loads(translate(run, "--model", "gemini-2.5-pro", stdin=ASKED, goal="vertex").out)
+    assert "messages" in json.loads(translate(run, stdin=ASKED, goal="azure").out)
+    assert "azure" in translate(run, stdin=ASKED, goal="nobody").err
+
+
 def test_losses_go_to_stderr_in_the_source_protocols_names(run: Run, lossy: None):
     asked = {**ASKED, "max_completion_tokens": 7}
     code, out, err = translate(run, stdin=asked, goal="lossy")

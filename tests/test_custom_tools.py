@@ -77,3 +77,29 @@ def test_openais_own_call_is_passed_on_as_it_came():
     seen += parser.feed(Frame(None, b"[DONE]"))
     told = openai.format_response(fold(seen), asked(), Losses())["choices"][0]["message"]["tool_calls"][0]
     assert told["custom"]["name"] == "shell"
+
+
+def test_a_call_of_a_kind_not_known_here_stays_openais_with_its_result():
+    """A call of tomorrow's goes back to OpenAI as it came; elsewhere its result is not left behind without it."""
+    call = {"id": "c1", "type": "shell", "shell": {"cmd": "ls"}}
+    known = {"id": "c2", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    history = [
+        *ASKED["messages"],
+        {"role": "assistant", "content": None, "tool_calls": [call, known]},
+        {"role": "tool", "tool_call_id": "c1", "content": "tides.txt"},
+        {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "done"}]},
+    ]
+    request = openai.parse_request(msgspec.json.decode(msgspec.json.encode({**ASKED, "messages": history})))
+    assert openai.format_request(request, target("gpt-5"), Losses())["messages"] == history
+    losses = Losses()
+    sent = anthropic.format_request(request, target("claude-sonnet-4-6"), losses)["messages"]
+    assert [block["id"] for block in sent[1]["content"]] == ["c2"]
+    assert [block["tool_use_id"] for block in sent[2]["content"]] == ["c2"]
+    told = {openai.field_path(loss.path, request) for loss in losses}
+    assert {"messages[1].tool_calls[0]", "messages[2]"} <= told
+    parsed = openai.parse_response({"choices": [{"message": {"content": "Hm.", "tool_calls": [call]}}]})
+    assert openai.format_response(parsed, asked(), Losses())["choices"][0]["message"]["tool_calls"] == [call]
+    formatter = openai.Formatter(asked(), Losses())
+    chunks = [out.data for event in unfold(parsed) for out in formatter.feed([event])]
+    calls = [c["delta"]["tool_calls"] for d in chunks if isinstance(d, dict) for c in d["choices"] if "tool_calls" in c["delta"]]
+    assert calls == [[{"index": 0, **call}]]

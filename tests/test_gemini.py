@@ -425,7 +425,7 @@ def test_from_openai() -> None:
             "thinkingConfig": {"thinkingBudget": 1024},
         },
     }
-    assert losses == [("tools[0].strict", "dropped"), ("tools[1].strict", "dropped"), ("output", "dropped")]
+    assert losses == [("output", "dropped")]
 
 
 def test_to_openai() -> None:
@@ -637,6 +637,9 @@ def functions(*strict: bool | None) -> list[Any]:
         (None, (True, True), {"mode": "VALIDATED"}, []),
         (ToolChoice(mode="auto"), (True,), {"mode": "VALIDATED"}, []),
         (None, (True, None), None, [("tools[0].strict", "dropped")]),
+        (ToolChoice(mode="required"), (True, None), {"mode": "ANY"}, []),  # "guarantees function schema adherence"
+        (ToolChoice(mode="auto", names=["f0"]), (True, None), {"mode": "VALIDATED", "allowedFunctionNames": ["f0"]}, []),
+        (ToolChoice(mode="none"), (True, None), {"mode": "NONE"}, []),
         (ToolChoice(mode="auto"), (), None, [("tool_choice", "dropped")]),
     ],
 )

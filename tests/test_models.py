@@ -23,6 +23,7 @@ from interlingua import catalog, prices
 from interlingua.catalog import read
 from interlingua.prices import Price, price_of
 from interlingua.routes import Door, find
+from interlingua.routing import named
 
 Json = dict[str, Any]
 BACKENDS = (
@@ -285,3 +286,14 @@ async def test_whoever_else_asks_gets_openais_shape(house: House) -> None:
         told = await http.get("/v1/models", headers=signed)
         one = await http.get("/v1/models/exact-openai", headers=signed)
     assert told.json()["object"] == "list" and one.json()["object"] == "model"
+
+
+async def test_what_a_model_can_is_told_as_routing_takes_it(start: Start) -> None:
+    more = '[backends.local.models."gpt-4o"]\ncapabilities = ["text", "vision"]\ncontext = 4321\n'
+    house = await start(backends=BACKENDS + more)
+    async with gpt(house) as client:
+        rows: dict[str, Any] = {row.id: row async for row in client.models.list()}
+    assert (rows["home/4o"].capabilities, rows["home/4o"].context_length) == (["text", "vision"], 4321)
+    core = house.gateway.core
+    able = core.router.abilities("openai", "gpt-4o")
+    assert rows["gpt-4o"].capabilities == named(able.has) and "streaming" in rows["gpt-4o"].capabilities

@@ -439,3 +439,26 @@ async def test_what_cannot_be_read_passes_all_the_same(start: Start, kind: str, 
         assert (reply.status, reply.heads["content-type"]) == (200, kind) and reply.body == body
         shown = house.gateway.core.metrics.render().decode()
     assert 'interlingua_requests_total{backend="odd",model="",protocol="native",status="200"} 1.0' in shown
+
+
+async def test_it_has_its_place_among_the_requests_under_way(start: Start) -> None:
+    """One that waits for a provider holds a place, one more is refused, and the last leaves none taken; all are counted."""
+    sink = Sink()
+    sink.go.clear()
+    async with peers.serve(sink) as upstream:
+        house = await before(start, upstream, "[server]\nmax_in_flight = 1\nmax_queue = 0\n")
+        core = house.gateway.core
+        first = asyncio.create_task(ask(house, "openai", b"{}", path="/providers/odd/v1/files"))
+        while not sink.heads:
+            await asyncio.sleep(0.005)
+        assert core.admission.inside == 1
+        second = await ask(house, "openai", b"{}", path="/providers/odd/v1/files")
+        assert second.status == 503 and second.json["error"]["code"] == "overloaded"
+        sink.go.set()
+        assert (await first).status == 200
+    gone = await ask(house, "openai", b"{}", path="/providers/odd/v1/files")
+    assert gone.status == 502 and core.admission.inside == 0
+    shown = core.metrics.render().decode()
+    for status in (200, 502, 503):
+        assert f'interlingua_requests_total{{backend="odd",model="",protocol="native",status="{status}"}} 1.0' in shown
+    assert "interlingua_requests_in_flight 0" in shown

@@ -273,12 +273,29 @@ def test_a_list_is_an_offer_for_any_name():
 def test_needs_without_a_chat():
     plan = router().plan_for("embed", EMBEDDINGS)
     assert tiers(plan) == [["openai/text-embedding-3-small"]]
-    other = router().plan_for("old", EMBEDDINGS)
-    assert (tiers(other), other.first.route) == ([["openai/text-embedding-3-small"]], "capability")
+    with pytest.raises(Unsupported):
+        router(HOUSE.replace("[backends.openai]", "[backends.openai]\ncapabilities = ['text']")).plan_for("old", EMBEDDINGS)
     with pytest.raises(Unsupported):
         router(HOUSE.partition("[backends.openai]")[0]).plan_for("house", EMBEDDINGS)
     chat = router().plan(request("embed"))
     assert refused(chat) == {"openai/text-embedding-3-small": "lacks text"}
+
+
+def test_embeddings_go_to_no_other_model_unless_a_fallback_is_of_that_very_name():
+    """Vectors of two models cannot be compared, and an answer does not tell whose they are."""
+    assert tiers(router().plan_for("old", EMBEDDINGS)) == [["openai/gpt-3.5-turbo"]]  # whose provider refuses it by name
+    others = {"default": ["gemini/text-embedding-004"], "text-*": ["gemini/text-embedding-005"]}
+    assert tiers(router(fallbacks=others).plan_for("text-embedding-3-small", EMBEDDINGS)) == [["openai/text-embedding-3-small"]]
+    own = {**others, "text-embedding-3-small": ["embed", "local/nomic"]}
+    plan = router(HOUSE.replace('"json_schema"]', '"embeddings"]', 1), fallbacks=own).plan_for(
+        "text-embedding-3-small", EMBEDDINGS
+    )
+    assert tiers(plan) == [["openai/text-embedding-3-small"], ["local/nomic"]]
+    mapped = (
+        HOUSE + '"*" = "gemini-2.5-flash"\n[backends.claude]\nprotocol = "anthropic"\nmodel_mapping = {"text-*" = "claude-5"}\n'
+    )
+    caught = router(mapped).plan_for("text-embedding-3-small", EMBEDDINGS)
+    assert tiers(caught) == [["openai/text-embedding-3-small"]]  # past both patterns, under the name that was asked for
 
 
 # Fallbacks

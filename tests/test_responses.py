@@ -29,10 +29,11 @@ from interlingua.ir import (
     ToolChoice,
     ToolResult,
 )
+from interlingua.losses import Losses
 from interlingua.mock.rules import responses as rules
 from interlingua.mock.shape import violation
 from interlingua.mock.wire import Options
-from interlingua.protocols import anthropic, gemini, openai, responses
+from interlingua.protocols import anthropic, gemini, openai, responses, target
 from tests.responses_cases import (
     CLOSED,
     CODEX,
@@ -114,6 +115,20 @@ def test_every_spelling_is_kept(fields: Json):
     out, losses = formatted(parse(body))
     assert out == body
     assert losses == []
+
+
+def test_a_stored_file_is_known_to_both_of_openais_apis():
+    """The two read one store, another vendor does not."""
+    chat = {"type": "file", "file": {"file_id": "file-1"}}
+    newer = {"type": "input_file", "file_id": "file-1"}
+    one = openai.parse_request({"model": "m", "messages": [{"role": "user", "content": [dict(chat)]}]})
+    other = responses.parse_request({"model": "m", "input": [{"role": "user", "content": [dict(newer)]}]})
+    for request, losses in ((one, Losses()), (other, Losses())):
+        assert responses.format_request(request, target("gpt-5"), losses)["input"][0]["content"] == [newer]
+        assert openai.format_request(request, target("gpt-5"), losses)["messages"][0]["content"] == [chat]
+        assert not list(losses)
+        anthropic.format_request(request, target("claude-sonnet-5"), losses)
+        assert "messages[0].parts[0]" in [loss.path for loss in losses]
 
 
 def test_one_turn_is_one_message_and_results_are_one_turn():

@@ -96,6 +96,21 @@ def test_a_cut_message_says_so():
     assert body["output"][0]["status"] == "incomplete"
 
 
+@pytest.mark.parametrize("said", ["", '{"a":"x', "[]"])
+def test_a_call_cut_short_is_not_told_as_complete(said: str):
+    """Who runs what is complete must not run half of a call."""
+    whole = ToolCall(id="a", name="weather", arguments="{}")
+    body, _ = told(answer(whole, ToolCall(id="b", name="weather", arguments=said), finish=Finish(reason="length")))
+    first, second = body["output"]
+    assert body["status"] == "incomplete"
+    assert (first["status"], first["arguments"]) == ("completed", "{}")
+    assert (second["status"], second["arguments"]) == ("incomplete", said)
+    done = told(answer(whole, finish=Finish(reason="length")))[0]["output"][0]
+    assert done["status"] == "completed"  # the limit came after it
+    other = told(answer(ToolCall(id="b", name="f", arguments=said), Text(text="x"), finish=Finish(reason="length")))[0]["output"]
+    assert [item["status"] for item in other] == ["completed", "incomplete"]
+
+
 def test_usage_is_told_whole_and_read_whole():
     """42: what was read from a cache is counted, not zero."""
     usage = Usage(input=100, cache_read=60, cache_write=10, output=30, reasoning=20)

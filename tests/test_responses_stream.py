@@ -261,6 +261,23 @@ def test_the_last_event_tells_how_it_ended(finish: Finish, kind: str, status: st
     assert events[-2]["item"]["status"] == ("incomplete" if status == "incomplete" else "completed")
 
 
+@pytest.mark.parametrize("reason", ["length", "tool_calls"])
+@pytest.mark.parametrize("said", ["", '{"a":"x', '{"a":"x"}'])
+def test_a_call_cut_short_is_told_so_at_its_end(said: str, reason: Any):
+    """Anthropic closes a block before it tells why the answer ended: a call that is no whole object waits for that."""
+    call = ToolCall(id="c", name="weather", arguments=said)
+    response = answer(Text(text="Hm."), call, finish=Finish(reason=reason))
+    outs, _ = streamed(unfold(response), asked(stream=True), 1)
+    events = bodies(outs)
+    final = lawful(events)
+    assert final["output"] == told(response)[0]["output"]
+    cut = reason == "length" and said != '{"a":"x"}'
+    assert final["output"][1]["status"] == ("incomplete" if cut else "completed")
+    assert final["output"][1]["arguments"] == (said if cut else said or "{}")
+    if reason != "length":
+        assert judged(outs).output[1].to_dict()["arguments"] == (said or "{}")
+
+
 def test_a_failure_is_told_twice_over():
     """By the stream's own error event, and for those who look for it there, in a failed response."""
     events: list[AnyEvent] = [Start(id="x", model="m"), PartStart(index=0, part=Text()), PartDelta(index=0, text="Hi")]

@@ -59,12 +59,13 @@ def add_config(command: argparse.ArgumentParser) -> None:
 
 
 def protocol(name: str) -> Protocol:
-    """The protocol of that name. Raises ConfigError with the names there are."""
+    """The protocol of that name, or that a provider of that name speaks. Raises ConfigError with the names there are."""
+    from interlingua.hosts import HOSTS
     from interlingua.protocols.registry import PROTOCOLS
 
-    if name not in PROTOCOLS:
-        raise ConfigError(f"There is no protocol {name}: the names are {', '.join(PROTOCOLS)}.")
-    return PROTOCOLS[name]
+    if name not in PROTOCOLS and name not in HOSTS:
+        raise ConfigError(f"There is no protocol {name}: the names are {', '.join(dict.fromkeys((*PROTOCOLS, *HOSTS)))}.")
+    return PROTOCOLS[name if name in PROTOCOLS else HOSTS[name].protocol]
 
 
 def told_losses(losses: Losses, path_of: Callable[[str], str] = str) -> list[str]:

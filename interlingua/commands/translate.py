@@ -19,6 +19,7 @@ from interlingua.losses import Losses
 from interlingua.protocols import Protocol, target
 
 _PIECE: Final = 65536
+_NAMES: Final = "openai, responses, anthropic, gemini or bedrock; or a provider of one: azure, vertex, mistral, ..."
 # The client a stream is written for: one that wants all there is, usage too
 _CLIENT: Final = Request(model="", messages=[], stream=True, extras={"openai": {"~stream_options": {"include_usage": True}}})
 
@@ -31,8 +32,8 @@ def add(commands: Commands) -> None:
     )
     text = "Translates a request, an answer or a stream, offline; what is lost is told on stderr."
     command = commands.add_parser("translate", **describe(text, examples))
-    command.add_argument("--from", dest="source", required=True, metavar="PROTOCOL", help="openai, anthropic or gemini")
-    command.add_argument("--to", dest="goal", required=True, metavar="PROTOCOL", help="the same")
+    command.add_argument("--from", dest="source", required=True, metavar="PROTOCOL", help=_NAMES)
+    command.add_argument("--to", dest="goal", required=True, metavar="PROTOCOL", help=_NAMES)
     kind = command.add_mutually_exclusive_group()
     kind.add_argument("--response", action="store_true", help="FILE is a provider's answer")
     kind.add_argument("--stream", action="store_true", help="FILE is a provider's answer as server-sent events")
@@ -56,8 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
         body, shown = read_json(arguments.file)
         if not isinstance(body, dict):
             raise InvalidRequest(f"{shown} holds no JSON object.")
-        translate = _response if arguments.response else _request
-        out, told = translate(source, goal, cast(Json, body), arguments.model, losses)
+        if arguments.response:
+            out, told = _response(source, goal, cast(Json, body), arguments.model, losses)
+        else:
+            out, told = _request(source, goal, arguments.goal, cast(Json, body), arguments.model, losses)
         failure = None
         if not (losses and arguments.strict):
             pretty = msgspec.json.format(msgspec.json.encode(out), indent=2)
@@ -71,9 +74,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failure or (losses and arguments.strict) else 0
 
 
-def _request(source: Protocol, goal: Protocol, body: Json, model: str | None, losses: Losses) -> tuple[Json, list[str]]:
+def _request(
+    source: Protocol, goal: Protocol, name: str, body: Json, model: str | None, losses: Losses
+) -> tuple[Json, list[str]]:
+    """`name`: of the protocol, or of a provider, which may serve models of several makers, each in its maker's protocol."""
+    from interlingua.hosts import HOSTS
+
     request = source.parse_request(body, model, None)
-    out = goal.format_request(request, target(request.model), losses)
+    if name in HOSTS:
+        host = HOSTS[name].serving(request.model)
+        goal = protocol(host.protocol)
+        out = goal.format_request(request, target(request.model, host.quirks, host.seals), losses)
+        if host.reshape is not None:
+            out, _ = host.reshape(out, goal.request_headers(out, {}), False)
+    else:
+        out = goal.format_request(request, target(request.model), losses)
     return out, told_losses(losses, lambda path: source.field_path(path, request))
 
 

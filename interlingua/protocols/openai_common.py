@@ -1,4 +1,4 @@
-"""What OpenAI's two APIs say alike beside their errors: an effort for a budget, and custom tools.
+"""What OpenAI's two APIs say alike beside their errors: an effort for a budget, ids of stored files, and custom tools.
 
 A custom tool's input is free text. To every other protocol it is a function of one string, `input`; notes tell how it was
 spelled, so that its calls come back as the client knows them.
@@ -11,6 +11,7 @@ import msgspec
 from interlingua.ir import Json
 from interlingua.protocols.wire import as_obj, decode_json, encode_json
 
+FILE: Final = "~file_id"  # note, among "openai"'s, of a file that is in the store which both APIs read
 INPUT: Final[Json] = {
     "type": "object",
     "properties": {"input": {"type": "string"}},

@@ -12,6 +12,9 @@ Of the pool those stay that are not known to lack what the request needs. Where 
 `routing.fallbacks`; else on through the steps, where `capability` then also has every model named in the configuration that is
 known to suffice. A `backend/model` name is never led elsewhere. The fallbacks are the plan's further tiers.
 
+Vectors of two models cannot be compared, and nothing in an answer would tell. So a request for embeddings goes on only to the
+very model that the client named, or to a fallback that is configured for that very name.
+
 A value that is `*` alone is the whole name asked for: `"claude-*" = "*"`. A `*` within a longer value is what the key's `*`
 stood for: `"claude-*" = "anthropic/claude-*"`.
 """
@@ -30,7 +33,7 @@ from interlingua.ir import Request
 from interlingua.models import facts
 from interlingua.routing.capabilities import Abilities, abilities
 from interlingua.routing.choice import ENDLESS, Choice, Tier
-from interlingua.routing.needs import estimate, read
+from interlingua.routing.needs import EMBEDDINGS, estimate, read
 from interlingua.routing.plan import Decision, Plan, Refusal
 
 Pool = list[Decision]
@@ -161,6 +164,8 @@ class Router:
         tiers = tuple(tier for tier in (named, *map(choice.tier, self._targets(model, pinned, choice))) if tier)
         if tiers:
             return tiers
+        if choice.needs & EMBEDDINGS:
+            pools = ([one for one in pool if one.model == model] for pool in pools)
         return (next((tier for pool in pools if (tier := choice.tier(pool))), None) or choice.anyway(first),)
 
     def _serving(self, model: str, choice: Choice) -> Iterator[Pool]:
@@ -181,7 +186,7 @@ class Router:
         pool: Pool = []
         for name, backend in self._backends.items():
             models = [model] if backend.settings.capabilities != "auto" else []
-            if choice.refused:
+            if choice.refused and not choice.needs & EMBEDDINGS:
                 models = self.concrete(name) or models
             able = next((one for one in models if choice.knows(name, one)), None)
             if able is not None:
@@ -190,9 +195,12 @@ class Router:
             yield pool
 
     def _targets(self, model: str, pinned: bool, choice: Choice) -> Iterator[Pool]:
-        """The pool of each fallback of `model`. One that names its backend has none but those written for it."""
+        """The pool of each fallback of `model`. One that names its backend has none but those written for it; embeddings have
+        none but those of their very name."""
         key = key_for((key for key in self._fallbacks if key != "default"), model)
-        if key is None and not pinned and "default" in self._fallbacks:
+        if choice.needs & EMBEDDINGS:
+            key = model if key == model else None
+        elif key is None and not pinned and "default" in self._fallbacks:
             key = "default"
         for target in self._fallbacks[key] if key is not None else ():
             pool = next(self.pools(target), None)

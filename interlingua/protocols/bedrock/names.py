@@ -8,6 +8,7 @@ from interlingua.protocols.wire import note, rename
 
 NAME: Final = "bedrock"
 CARRIED: Final = "~carried"  # note of a part: its signature came in a block before it
+BEGAN: Final = "~began"  # note of a request: time.perf_counter() when it came
 STOP_TOLD: Final = "~stop_told"  # note of a request: its answer is to tell which stop sequence matched
 
 _FIELDS: Final = {

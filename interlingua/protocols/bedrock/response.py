@@ -3,6 +3,7 @@
 Bedrock's inputTokens leave out what was read from the cache or written to it (user guide, "Prompt caching"); ours count all.
 """
 
+import time
 from typing import Final, assert_never
 
 from interlingua.carry import seal
@@ -25,7 +26,7 @@ from interlingua.ir import (
     Usage,
 )
 from interlingua.protocols import Lose
-from interlingua.protocols.bedrock.names import NAME, STOP_TOLD
+from interlingua.protocols.bedrock.names import BEGAN, NAME, STOP_TOLD
 from interlingua.protocols.bedrock.parts import (
     call_block,
     carrier,
@@ -75,7 +76,6 @@ _WORDS: Final[dict[Reason, str]] = {
     "other": "end_turn",
 }
 MORE: Final = "additionalModelResponseFields"
-UNTOLD: Final[Json] = {"latencyMs": 0}  # the shape wants a number; a gateway's clock is not the model's
 _STOP: Final = "/stop_sequence"
 
 # Reading
@@ -152,7 +152,7 @@ def format_response(response: Response, asked: Request, lose: Lose) -> Json:
     called = any(isinstance(part, ToolCall) for part in choice.parts)
     out.update(format_finish(choice.finish, called, asked, lose))
     out["usage"] = format_usage(response.usage, lose)
-    out["metrics"] = note(response, NAME, "~metrics") or UNTOLD
+    out["metrics"] = note(response, NAME, "~metrics") or measured(asked)
     if choice.logprobs:
         lose("response.choices[0].logprobs", "dropped", "Bedrock tells no probabilities")
     if choice.extras:
@@ -162,6 +162,13 @@ def format_response(response: Response, asked: Request, lose: Lose) -> Json:
         foreign(response, NAME, "response", lose)
         replace_extras(out, response.extras.get(NAME, {}))
     return out
+
+
+def measured(asked: Request) -> Json:
+    """How long an answer took that does not say so itself: since the request came. Offline that is not known, and zero,
+    because the shape wants a number."""
+    began = note(asked, NAME, BEGAN)
+    return {"latencyMs": 0 if began is None else round((time.perf_counter() - began) * 1000)}
 
 
 def replace_extras(out: Json, extras: Json) -> None:

@@ -49,10 +49,10 @@ from interlingua.protocols.bedrock.parts import (
 )
 from interlingua.protocols.bedrock.response import (
     MORE,
-    UNTOLD,
     answer_block,
     format_finish,
     format_usage,
+    measured,
     parse_usage,
     replace_extras,
     take_finish,
@@ -430,7 +430,7 @@ class Formatter:
     def _end(self, event: End, out: list[Out]) -> None:
         if not self._stopped:
             self._stop(ChoiceEnd(), out)
-        metrics = note(event, NAME, "~metrics") or self._head.get("~metrics") or UNTOLD
+        metrics = note(event, NAME, "~metrics") or self._head.get("~metrics") or measured(self._asked)
         told: Json = {"usage": format_usage(event.usage or self._usage, self._lose), "metrics": metrics}
         for extras in (self._head, event.extras.get(NAME, {})):
             replace_extras(told, {key: value for key, value in extras.items() if key != MORE})

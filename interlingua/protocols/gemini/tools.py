@@ -154,8 +154,8 @@ def _mode(choice: ToolChoice, request: Request, lose: Lose) -> str | None:
     mode = modes[choice.mode]
     if mode in (None, "AUTO") and said and all(strict for _, strict in said):
         return "VALIDATED"
-    for k, strict in said:
-        if strict:  # false asks for nothing
-            held = mode in ("ANY", "VALIDATED")
-            lose(f"tools[{k}].strict", "dropped", f"{mode} is strict with all" if held else "Gemini is strict with all or none")
+    if mode in (None, "AUTO"):  # the others hold every call to its schema, or let none be made
+        for k, strict in said:
+            if strict:  # false asks for nothing
+                lose(f"tools[{k}].strict", "dropped", "Gemini is strict with all or none")
     return mode

@@ -3,11 +3,12 @@
 import re
 from typing import Final
 
-from interlingua.ir import Request, Text, Thinking, ToolCall, ToolResult
+from interlingua.ir import AnyPart, Opaque, Request, Text, Thinking, ToolCall, ToolResult
 from interlingua.protocols.wire import note, rename
 
 NAME: Final = "openai"
 CUSTOM: Final = "~custom"  # note of a tool, or of a call: it is a custom tool's
+CALL: Final = "~call"  # note of a block that is a tool call of a kind born after this file
 
 _FIELDS: Final = {
     "output": "response_format",
@@ -32,6 +33,11 @@ _MESSAGE: Final = re.compile(r"messages\[(\d+)\](?:\.parts\[(\d+)\])?(.*)", re.S
 _TOOL: Final = re.compile(r"(tools\[\d+\])\.(name|description|schema|strict)(.*)", re.S)
 
 
+def is_call(part: AnyPart) -> bool:
+    """Whether it stands among a turn's tool calls."""
+    return type(part) is ToolCall or type(part) is Opaque and bool(note(part, NAME, CALL))
+
+
 def field_path(path: str, request: Request) -> str:
     """The client's own name of an IR path."""
     if match := _MESSAGE.fullmatch(path):
@@ -51,9 +57,9 @@ def _message_path(i: int, part: str | None, rest: str, request: Request) -> str:
     parts, j = request.messages[i].parts, int(part)
     rest = rest.replace(".cache", ".prompt_cache_breakpoint")
     match parts[j] if j < len(parts) else None:
-        case ToolCall() as call:
+        case ToolCall() | Opaque() as call if is_call(call):
             names = _CUSTOM_CALL if note(call, NAME, CUSTOM) else _CALL
-            calls = sum(isinstance(p, ToolCall) for p in parts[:j])
+            calls = sum(map(is_call, parts[:j]))
             return f"{path}.tool_calls[{calls}]{rename(rest, names)}"
         case ToolResult():
             return f"{path}.content{rest.removeprefix('.parts')}"
@@ -64,5 +70,5 @@ def _message_path(i: int, part: str | None, rest: str, request: Request) -> str:
         case Text() if not note(request.messages[i], NAME, "~content"):
             return f"{path}.content{rest}"
         case _:
-            before = sum(not isinstance(p, Thinking | ToolCall) for p in parts[:j])
+            before = sum(not isinstance(p, Thinking) and not is_call(p) for p in parts[:j])
             return f"{path}.content[{before}]{rest}"

@@ -12,8 +12,8 @@ from interlingua.ir import AnyPart, Cache, Function, Json, Media, Opaque, Reques
 from interlingua.protocols import Lose, wire
 from interlingua.protocols.media import audio_format, data_url, file_name, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
-from interlingua.protocols.openai.names import CUSTOM, NAME
-from interlingua.protocols.openai_common import free_text, in_arguments
+from interlingua.protocols.openai.names import CALL, CUSTOM, NAME
+from interlingua.protocols.openai_common import FILE, free_text, in_arguments
 from interlingua.protocols.wire import array, as_obj, as_text, foreign, keep, keep_in, merge, need, note, note_down, obj, text
 
 _TTLS: Final = ("30m", "12h")
@@ -85,6 +85,8 @@ def _file(d: Json, path: str) -> AnyPart:
     mime, raw = split or (None, data)
     part = Media(kind=media_kind(mime), mime=mime, data=raw, name=name, file=id_)
     note_down(part, NAME, "~file")
+    if id_ is not None:
+        note_down(part, NAME, FILE)
     keep_in(part, NAME, "file", file)
     return part
 
@@ -149,7 +151,7 @@ def format_media(part: Media, path: str, lose: Lose) -> Json | None:
 def _format_file(part: Media, path: str, lose: Lose) -> Json | None:
     mine = note(part, NAME, "~file")  # came as a `file`: its id is ours, and its data may be a bare string
     file: Json = {}
-    if part.file is not None and mine:
+    if part.file is not None and (mine or note(part, NAME, FILE)):
         file["file_id"] = part.file
     elif part.data is not None and (mine or part.kind == "document"):
         bare = mine and part.mime is None
@@ -159,7 +161,7 @@ def _format_file(part: Media, path: str, lose: Lose) -> Json | None:
     else:
         lose(path, "dropped", f"Chat Completions takes no {part.kind} of this kind")
         return None
-    name = part.name if mine else part.name or file_name(part.mime)
+    name = part.name if mine or "file_data" not in file else part.name or file_name(part.mime)
     if name is not None:
         file["filename"] = name
     return {"type": "file", "file": file}
@@ -184,7 +186,7 @@ def parse_call(d: Json, path: str, require_id: bool = True) -> AnyPart:
     if d.get("type") == "custom" or "function" not in d:
         if d.get("type") in (None, "function"):
             raise InvalidRequest(f"{path}.function is required", param=f"{path}.function")
-        return Opaque(origin=NAME, data=d)
+        return Opaque(origin=NAME, data=d, extras={NAME: {CALL: True}})
     d.pop("type", None)
     d.pop("index", None)  # left by the SDK's stream helper in the calls it gathers
     function = dict(obj(d.pop("function"), f"{path}.function"))

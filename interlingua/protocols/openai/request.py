@@ -27,7 +27,7 @@ from interlingua.ir import (
 )
 from interlingua.protocols import Lose, Target, wire
 from interlingua.protocols.openai import dialect
-from interlingua.protocols.openai.names import CUSTOM, NAME
+from interlingua.protocols.openai.names import CUSTOM, NAME, is_call
 from interlingua.protocols.openai.parts import (
     cache_mark,
     custom_names,
@@ -74,7 +74,10 @@ def parse_request(body: Json, model: str | None = None, stream: bool | None = No
     name = body.pop("model", None)
     request = Request(model=model or text(name if name is not None else need({}, "model", "model"), "model"), messages=[])
     messages = array(need(body, "messages", "messages"), "messages")
-    request.messages = [_parse_message(item, i) for i, item in enumerate(messages)]
+    unknown: list[str | None] = []
+    request.messages = [_parse_message(item, i, unknown) for i, item in enumerate(messages)]
+    if unknown:
+        request.messages = [_of_unknown(m, messages[i], unknown) for i, m in enumerate(request.messages)]
     rest: Json = {}
     for key, value in body.items():
         if value is None:
@@ -263,7 +266,7 @@ _PLAIN_ROLES: Final = ("user", "assistant", "system", "developer")
 _ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
 
 
-def _common_message(value: Any, i: int) -> Message | None:
+def _common_message(value: Any, i: int, unknown: list[str | None]) -> Message | None:
     """The turns that nearly all are: a role and a string, calls of functions, a function's answer; at a third of the cost."""
     d = wire.as_obj(value)
     role, content, fields = d.get("role"), d.get("content"), len(d)
@@ -273,30 +276,44 @@ def _common_message(value: Any, i: int) -> Message | None:
     if fields == 3 and role == "tool" and parts and type(id_ := d.get("tool_call_id")) is str:
         return Message(role="tool", parts=[ToolResult(id=id_, parts=parts)])
     if fields == 3 and role == "assistant" and (parts or content is None) and type(calls := d.get("tool_calls")) is list:
-        parts += _calls(calls, f"messages[{i}]")
+        parts += _calls(calls, f"messages[{i}]", unknown)
         return Message(role="assistant", parts=parts)
     return None
 
 
-def _calls(value: Any, path: str) -> list[AnyPart]:
+def _calls(value: Any, path: str, unknown: list[str | None]) -> list[AnyPart]:
+    """`unknown` takes the ids of those of a kind that we do not know."""
     path += ".tool_calls"
-    return [parse_call(obj(item, f"{path}[{k}]"), f"{path}[{k}]") for k, item in enumerate(array(value, path))]
+    calls = [parse_call(obj(item, f"{path}[{k}]"), f"{path}[{k}]") for k, item in enumerate(array(value, path))]
+    unknown += [as_text(call.data.get("id")) for call in calls if type(call) is Opaque]
+    return calls
 
 
-def _parse_message(value: Any, i: int) -> Message:
-    if (common := _common_message(value, i)) is not None:
+def _of_unknown(message: Message, whole: Any, unknown: list[str | None]) -> Message:
+    """The result of a call that only OpenAI knows is for it alone: elsewhere no call would come before it."""
+    if message.role != "tool" or not any(isinstance(part, ToolResult) and part.id in unknown for part in message.parts):
+        return message
+    return _whole(whole)
+
+
+def _whole(d: Json) -> Message:
+    message = Message(role="tool", parts=[Opaque(origin=NAME, data=d)])
+    note_down(message, NAME, "~whole")
+    return message
+
+
+def _parse_message(value: Any, i: int, unknown: list[str | None]) -> Message:
+    if (common := _common_message(value, i, unknown)) is not None:
         return common
     path = f"messages[{i}]"
     d = dict(obj(value, path))
     role = wire.choice(need(d, "role", f"{path}.role"), f"{path}.role", _ROLES)
     if role == "function":  # the deprecated form of tool results: only its own protocol can still read it
-        message = Message(role="tool", parts=[Opaque(origin=NAME, data={"role": role, **d})])
-        note_down(message, NAME, "~whole")
-        return message
+        return _whole({"role": role, **d})
     content = d.pop("content", None)
     message = Message(role=cast(Role, role))
     if role == "assistant":
-        message.parts = _assistant(d, content, path)
+        message.parts = _assistant(d, content, path, unknown)
     elif role == "tool":
         id_ = text(need(d, "tool_call_id", f"{path}.tool_call_id"), f"{path}.tool_call_id")
         message.parts = [ToolResult(id=id_, parts=parse_content(content, f"{path}.content"))]
@@ -311,7 +328,7 @@ def _parse_message(value: Any, i: int) -> Message:
     return message
 
 
-def _assistant(d: Json, content: Any, path: str) -> list[AnyPart]:
+def _assistant(d: Json, content: Any, path: str, unknown: list[str | None]) -> list[AnyPart]:
     parts: list[AnyPart] = []
     for field in ("reasoning_content", "reasoning"):
         if type(words := d.get(field)) is str and words:
@@ -322,7 +339,7 @@ def _assistant(d: Json, content: Any, path: str) -> list[AnyPart]:
         parts.append(Text(text=text(refusal, f"{path}.refusal"), refusal=True))
         note_down(parts[-1], NAME, "~field")
     if (calls := d.pop("tool_calls", None)) is not None:
-        parts += _calls(calls, path)
+        parts += _calls(calls, path, unknown)
     return restore(parts, parse_carried(d))
 
 
@@ -574,7 +591,7 @@ def _format_assistant(parts: list[tuple[str, AnyPart]], listed: bool, target: Ta
                 _format_thinking(part, path, target, out, lose)
             case ToolCall():
                 calls.append(_format_history_call(part, path, lose))
-            case Opaque(origin="openai") if "custom" in part.data:
+            case Opaque() if is_call(part):
                 calls.append(part.data)
             case Text(refusal=True) if note(part, NAME, "~field"):
                 out["refusal"] = part.text

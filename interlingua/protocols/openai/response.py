@@ -25,7 +25,7 @@ from interlingua.ir import (
     Usage,
 )
 from interlingua.protocols import Lose
-from interlingua.protocols.openai.names import NAME
+from interlingua.protocols.openai.names import NAME, is_call
 from interlingua.protocols.openai.parts import (
     carried_slot,
     custom_names,
@@ -250,7 +250,7 @@ def _say(part: AnyPart, j: int, path: str, message: Json, asked: Request, lose: 
             message.setdefault("tool_calls", []).append(call)
         case Media(kind="audio") if NAME in part.extras and part.data is not None:
             message["audio"] = merge({"audio": {"data": part.data}}, part, NAME)["audio"]
-        case Opaque(origin="openai") if "custom" in part.data:
+        case Opaque() if is_call(part):
             message.setdefault("tool_calls", []).append(part.data)
         case Opaque():
             carry(message, j, part)

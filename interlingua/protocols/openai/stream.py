@@ -15,6 +15,7 @@ from interlingua.ir import (
     AnyEvent,
     AnyPart,
     ChoiceEnd,
+    Citation,
     End,
     Failure,
     Json,
@@ -36,7 +37,7 @@ from interlingua.ir import (
     UsageSoFar,
 )
 from interlingua.protocols import Lose
-from interlingua.protocols.openai.names import NAME
+from interlingua.protocols.openai.names import NAME, is_call
 from interlingua.protocols.openai.parts import carried_slot, custom_names, parse_call, parse_carried, signature_slot
 from interlingua.protocols.openai.response import (
     format_annotation,
@@ -49,6 +50,7 @@ from interlingua.protocols.openai.response import (
     parse_audio,
     parse_finish,
     parse_usage,
+    shift_annotations,
     take_logprobs,
 )
 from interlingua.protocols.openai_common import free_text
@@ -339,6 +341,18 @@ def _emptied(call: Json) -> Json:
     return {**call, "function": {"name": "", **as_obj(call.get("function")), "arguments": ""}}
 
 
+class _Said:
+    """A text under way."""
+
+    __slots__ = ("count", "head", "start", "waiting")
+
+    def __init__(self, head: bytes, start: int) -> None:
+        self.head = head  # what stands before its words in the common chunk
+        self.start = start  # characters of the message before it
+        self.count = 0  # characters so far
+        self.waiting: list[Citation] = []  # those of all of it, whose end is known at its end
+
+
 class Formatter:
     """Events in, chunks out; the first chunk bears the role, the last the usage where the client asked for it."""
 
@@ -350,7 +364,7 @@ class Formatter:
         self._tail: Json = {}
         self._head = b""  # of the common chunk, encoded once
         self._foot = b""
-        self._plain: dict[tuple[int, int], bytes] = {}  # by the text part whose words they bear: what stands before them
+        self._said: dict[tuple[int, int], _Said] = {}  # by (choice, part)
         self._calls: dict[tuple[int, int], int] = {}  # (choice, part) -> the wire's index of the call
         self._called: dict[int, int] = {}  # calls so far, by choice
         self._cited: dict[int, int] = {}  # annotations so far, by choice: the SDK adds up only lists that have an index
@@ -414,26 +428,43 @@ class Formatter:
 
     def _delta(self, event: PartDelta, out: list[Out]) -> None:
         key = event.choice, event.index
-        text, head = event.text, self._plain.get(key)
-        if head is not None and text and not event.logprobs and not event.extras:
-            out.append(Out(head + encode_json(text) + self._foot))
+        text, said = event.text, self._said.get(key)
+        if said is not None and text and not event.logprobs and not event.extras:
+            said.count += len(text)
+            out.append(Out(said.head + encode_json(text) + self._foot))
         elif text or event.logprobs:
             self._say(event, self._parts.get(key), out)
         if event.citation is not None:
-            annotation = format_annotation(
-                event.citation, f"response.choices[{event.choice}].parts[{event.index}].citation", self._lose
-            )
-            if annotation:
-                place = self._cited[event.choice] = self._cited.get(event.choice, -1) + 1
-                out.append(self._chunk(event.choice, {"annotations": [{**annotation, "index": place}]}))
+            if said is not None and event.citation.end is None:
+                said.waiting.append(event.citation)
+            else:
+                self._cite(key, event.citation, out)
         if event.signature is not None and (part := self._parts.get(key)) is not None:
             part.signature = event.signature
+
+    def _cite(self, key: tuple[int, int], citation: Citation, out: list[Out]) -> None:
+        annotation = format_annotation(citation, f"response.choices[{key[0]}].parts[{key[1]}].citation", self._lose)
+        if annotation is None:
+            return
+        if key in self._said:
+            shift_annotations([annotation], self._said[key].start)
+        place = self._cited[key[0]] = self._cited.get(key[0], -1) + 1
+        out.append(self._chunk(key[0], {"annotations": [{**annotation, "index": place}]}))
+
+    def _cite_whole(self, key: tuple[int, int], out: list[Out]) -> None:
+        """What is said of all of a text, now that it is."""
+        said = self._said[key]
+        waiting, said.waiting = said.waiting, []
+        for citation in waiting:
+            self._cite(key, msgspec.structs.replace(citation, end=said.count), out)
 
     def _say(self, event: PartDelta, part: AnyPart | None, out: list[Out]) -> None:
         key = event.choice, event.index
         match part:
             case Text():
                 delta: Json = {"refusal" if part.refusal else "content": event.text}
+                if key in self._said:
+                    self._said[key].count += len(event.text)
             case Thinking():
                 self._thought[key].append(event.text)
                 delta = {(part.extras.get(NAME) or {}).get("~field", "reasoning_content"): event.text}
@@ -460,7 +491,8 @@ class Formatter:
                 if event.choice not in self._called:
                     out.append(self._chunk(event.choice, {"content": ""}))
                 if not part.refusal:
-                    self._plain[key] = b'%b%d,"delta":{"content":' % (self._head, event.choice)
+                    before = sum(said.count for (choice, _), said in self._said.items() if choice == event.choice)
+                    self._said[key] = _Said(b'%b%d,"delta":{"content":' % (self._head, event.choice), before)
                 for citation in part.citations:
                     self._delta(PartDelta(choice=event.choice, index=event.index, citation=citation), out)
             case Thinking():
@@ -471,8 +503,8 @@ class Formatter:
                 self._held[key] = []
             case ToolCall():
                 self._start_call(key, {"function": {"name": part.name, "arguments": ""}}, part, out)
-            case Opaque(origin="openai") if "custom" in part.data:
-                self._start_call(key, {**part.data, "custom": {**part.data["custom"], "input": ""}}, None, out)
+            case Opaque() if is_call(part):
+                self._start_call(key, _emptied(part.data) if "custom" in part.data else part.data, None, out)
             case _:
                 pass
         if isinstance(part, Text | Thinking | ToolCall | Media):
@@ -501,7 +533,8 @@ class Formatter:
     def _end_part(self, event: PartEnd, out: list[Out]) -> None:
         key = event.choice, event.index
         part = self._parts.pop(key, None)
-        self._plain.pop(key, None)
+        if key in self._said:
+            self._cite_whole(key, out)
         path = f"response.choices[{event.choice}].parts[{event.index}]"
         carried: AnyPart | Signature | None = None
         match part:
@@ -529,6 +562,8 @@ class Formatter:
 
     def _finish(self, event: ChoiceEnd, out: list[Out]) -> None:
         path = f"response.choices[{event.choice}]"
+        for key in [key for key in self._said if key[0] == event.choice]:
+            self._cite_whole(key, out)
         word = format_finish(event.finish, [], path, self._lose)
         if event.finish is None and self._called.get(event.choice):
             word = "tool_calls"

@@ -15,6 +15,7 @@ from interlingua.ir import (
     AnyEvent,
     AnyPart,
     ChoiceEnd,
+    Citation,
     End,
     Failure,
     Json,
@@ -48,7 +49,7 @@ from interlingua.protocols.responses.response import (
     sealed_thinking,
 )
 from interlingua.protocols.responses.tools import Spelling, spellings
-from interlingua.protocols.wire import as_obj, as_text, encode_json, foreign, note
+from interlingua.protocols.wire import as_obj, as_text, encode_json, foreign, is_json_object, note
 
 _ENDS: Final = {"incomplete": "response.incomplete", "failed": "response.failed"}
 _WORDS: Final = "response.output_text.delta"
@@ -83,6 +84,7 @@ class _Shown:
         "place",
         "sections",
         "signed",
+        "waiting",
         "words",
     )
 
@@ -97,6 +99,7 @@ class _Shown:
         self.words: list[str] = []
         self.sections: list[list[str]] = []  # of reasoning
         self.annotations: list[Json] = []
+        self.waiting: list[Citation] = []  # those of all of a text, whose end is known at its end
         self.logprobs: list[Json] = []
         self.signed = False  # its signature has been told
 
@@ -154,8 +157,8 @@ class Formatter:
             case PartStart():
                 self._start_part(event, out)
             case PartEnd():
-                if (shown := self._shown.pop(event.index, None)) is not None:
-                    self._end_part(shown, out)
+                if (shown := self._shown.get(event.index)) is not None and not _torn(shown):
+                    self._end_part(self._shown.pop(event.index), out)
             case ChoiceEnd():
                 self._finish(event, out)
             case OpaqueEvent():
@@ -194,10 +197,11 @@ class Formatter:
 
     def _finish(self, event: ChoiceEnd, out: list[Out]) -> None:
         self._begin(out)
-        for index in list(self._shown):
-            self._end_part(self._shown.pop(index), out)
         self._status = format_status(event.finish, self._lose)
-        self._close_message(out, self._status["status"] == "incomplete")
+        cut = self._status["status"] == "incomplete"
+        for index in list(self._shown):
+            self._end_part(shown := self._shown.pop(index), out, cut and shown.index == len(self._items) - 1)
+        self._close_message(out, cut)
         if event.logprobs:
             self._lose("response.choices[0].logprobs", "dropped", "their text was told without them")
         if not event.extras:
@@ -319,7 +323,7 @@ class Formatter:
             case _:
                 shown.words.append(event.text)
 
-    def _end_part(self, shown: _Shown, out: list[Out]) -> None:
+    def _end_part(self, shown: _Shown, out: list[Out], cut: bool = False) -> None:
         part, spot = shown.part, self._spot
         spot.j = shown.place
         match part:
@@ -328,7 +332,7 @@ class Formatter:
             case Thinking():
                 self._end_thinking(part, shown, out)
             case ToolCall():
-                self._end_call(part, shown, out)
+                self._end_call(part, shown, out, cut)
             case Opaque(origin="responses"):
                 self._whole(dict(part.data), out, "item", self._places.get(as_text(part.data.get("id")) or ""))
             case Opaque() | Media() | ToolResult():
@@ -355,13 +359,19 @@ class Formatter:
                 logprobs = [format_logprob(token) for token in event.logprobs]
                 shown.logprobs += logprobs
                 self._emit(out, "response.output_text.delta", **where, delta=event.text, logprobs=logprobs)
-        if event.citation is not None:
-            self._spot.j = shown.place
-            annotation = format_annotation(event.citation, sum(map(len, shown.words)), ".citation", self._spot)
-            if annotation is not None:
-                where |= {"annotation_index": len(shown.annotations), "annotation": annotation}
-                shown.annotations.append(annotation)
-                self._emit(out, "response.output_text.annotation.added", **where)
+        if event.citation is not None and event.citation.end is None:
+            shown.waiting.append(event.citation)
+        elif event.citation is not None:
+            self._cite(event.citation, shown, out)
+
+    def _cite(self, citation: Citation, shown: _Shown, out: list[Out]) -> None:
+        self._spot.j = shown.place
+        annotation = format_annotation(citation, sum(map(len, shown.words)), ".citation", self._spot)
+        if annotation is not None:
+            where: Json = {"item_id": shown.id, "output_index": shown.index, "content_index": shown.content}
+            place = len(shown.annotations)
+            shown.annotations.append(annotation)
+            self._emit(out, "response.output_text.annotation.added", **where, annotation_index=place, annotation=annotation)
 
     def _show_text(self, part: Text, shown: _Shown, out: list[Out]) -> None:
         if part.signature is not None:
@@ -398,6 +408,8 @@ class Formatter:
                 self._whole(sealed_item(part), out)
                 return
             self._show_text(part, shown, out)
+        for citation in shown.waiting:
+            self._cite(citation, shown, out)
         message = shown.message
         assert message is not None
         content = _content(part, "".join(shown.words), shown.annotations, shown.logprobs)
@@ -489,11 +501,11 @@ class Formatter:
             shown.head = encode_json(head)[:-1] + b',"delta":'
         self._emit(out, "response.output_item.added", output_index=index, item=item)
 
-    def _end_call(self, call: ToolCall, shown: _Shown, out: list[Out]) -> None:
+    def _end_call(self, call: ToolCall, shown: _Shown, out: list[Out], cut: bool) -> None:
         call.arguments = "".join(shown.words)
         index = shown.index
         assert index is not None
-        item = answer_call(call, self._known or {}, self._id, index)
+        item = answer_call(call, self._known or {}, self._id, index, cut)
         custom = item["type"] == "custom_tool_call"
         field = "input" if custom else "arguments"
         kind = "response.custom_tool_call_input" if custom else "response.function_call_arguments"
@@ -503,6 +515,11 @@ class Formatter:
         self._emit(out, f"{kind}.done", **place, **{field: item[field]})
         self._items[index] = item
         self._emit(out, "response.output_item.done", output_index=index, item=item)
+
+
+def _torn(shown: _Shown) -> bool:
+    """Whether only the end of the answer tells if this call was cut short."""
+    return shown.kind is _ARGUMENTS and not is_json_object("".join(shown.words))
 
 
 def _content(part: Text, words: str, annotations: list[Json], logprobs: list[Json]) -> Json:

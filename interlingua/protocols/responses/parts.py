@@ -11,6 +11,7 @@ from interlingua.ir import AnyPart, Cache, Citation, Json, Media, Opaque, Text, 
 from interlingua.protocols import Lose, wire
 from interlingua.protocols.media import data_url, file_name, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
+from interlingua.protocols.openai_common import FILE
 from interlingua.protocols.responses.names import NAME, VENDOR
 from interlingua.protocols.wire import array, as_array, as_count, as_obj, foreign, keep, merge, need, note, obj, text
 
@@ -128,7 +129,7 @@ def _file(d: Json, path: str, mine: Json) -> Media:
     mime, raw = split or (None, data)
     name = d.pop("filename", None)
     mine["~file"] = True
-    return Media(
+    media = Media(
         kind=media_kind(mime),
         mime=mime,
         data=raw,
@@ -136,6 +137,9 @@ def _file(d: Json, path: str, mine: Json) -> Media:
         file=None if file is None else text(file, f"{path}.file_id"),
         url=None if url is None else text(url, f"{path}.file_url"),
     )
+    if file is not None:
+        media.extras = {VENDOR: {FILE: True}}
+    return media
 
 
 def _audio(d: Json, path: str, mine: Json) -> Media:
@@ -305,7 +309,7 @@ def _format_image(part: Media, mine: bool, spot: Spot) -> Json:
 
 def _format_file(part: Media, mine: bool, spot: Spot) -> Json | None:
     out: Json = {"type": "input_file"}
-    if part.file is not None and mine:
+    if part.file is not None and (mine or note(part, VENDOR, FILE)):
         out["file_id"] = part.file
     elif part.url is not None and (mine or part.kind == "document"):
         out["file_url"] = part.url

@@ -32,7 +32,21 @@ from interlingua.protocols.responses.names import NAME, VENDOR, answer_id, item_
 from interlingua.protocols.responses.parts import Spot, format_annotations, format_logprob, parse_logprobs
 from interlingua.protocols.responses.request import format_text
 from interlingua.protocols.responses.tools import Spelling, call_item, call_spelling, format_tools, spelled_choice, spellings
-from interlingua.protocols.wire import array, as_count, as_obj, as_text, foreign, integer, keep, keep_in, merge, note, obj, text
+from interlingua.protocols.wire import (
+    array,
+    as_count,
+    as_obj,
+    as_text,
+    foreign,
+    integer,
+    is_json_object,
+    keep,
+    keep_in,
+    merge,
+    note,
+    obj,
+    text,
+)
 
 MODEL_ERROR: Final = "model_error"
 _STATUSES: Final = ("completed", "failed", "in_progress", "cancelled", "queued", "incomplete")
@@ -337,7 +351,7 @@ class Output:
                 joins = True
             else:
                 joins = False
-                if not self._item(part):
+                if not self._item(part, self._cut and j + 1 == len(parts)):
                     continue
             if part.extras:
                 spot.foreign(part)
@@ -377,8 +391,8 @@ class Output:
                 out[key] = value
         return out
 
-    def _item(self, part: AnyPart) -> bool:
-        """Whether it is told in this protocol's words, not sealed."""
+    def _item(self, part: AnyPart, cut: bool) -> bool:
+        """Whether it is told in this protocol's words, not sealed. `cut`: it is the last of an answer that broke off."""
         spot = self._spot
         match part:
             case Thinking() if not must_seal(part):
@@ -388,7 +402,7 @@ class Output:
             case ToolCall():
                 if part.signature is not None:
                     self._items.append({"id": self._own_id("rs"), **sealed_item(part.signature)})
-                self._call(part)
+                self._call(part, cut)
             case Opaque(origin="responses"):
                 self._items.append(dict(part.data))
             case Opaque() | Media() | ToolResult() | Text():
@@ -400,20 +414,22 @@ class Output:
                 assert_never(part)
         return True
 
-    def _call(self, call: ToolCall) -> None:
+    def _call(self, call: ToolCall, cut: bool) -> None:
         if self._known is None:
             self._known = spellings(self._asked)
-        self._items.append(answer_call(call, self._known, self._id, len(self._items)))
+        self._items.append(answer_call(call, self._known, self._id, len(self._items), cut))
 
 
-def answer_call(call: ToolCall, known: dict[str, Spelling], answer: str, index: int) -> Json:
-    """A call as an item of an answer; one that came without ids gets them from its place."""
+def answer_call(call: ToolCall, known: dict[str, Spelling], answer: str, index: int, cut: bool = False) -> Json:
+    """A call as an item of an answer; one that came without ids gets them from its place. `cut`: the answer broke off here."""
     spelling = call_spelling(call, known)
     custom = spelling is not None and spelling.custom
     out: Json = {"id": item_id("ctc" if custom else "fc", answer, index)}
     out |= call_item(call, spelling, call.id or item_id("call", answer, index))
     if not custom:
         out["status"] = "completed"
+        if cut and not is_json_object(call.arguments):
+            out |= {"status": "incomplete", "arguments": call.arguments}
     if call.extras:
         out |= note(call, NAME, "~item") or {}
         merge(out, call, NAME)
