@@ -16,7 +16,7 @@ from running import House, Place, gateway_of
 from sdks_speakers import SPEAKERS, Ask
 from server_wire import CLIENTS, Json, ask, plain, request, said, wire
 
-from interlingua import config
+from interlingua import config, prices
 from interlingua.core import Core
 from interlingua.health import Health
 from interlingua.mock import MockServer
@@ -106,6 +106,27 @@ async def test_none_fails_while_one_of_three_is_well(begin: Begin, strategy: str
     # Five in a row open the breaker; those under way beside them count too. Then it is left alone.
     assert health(house, "killed").state == "open" and health(house, "killed").requests <= 5 + 8
     assert all(one.in_flight == 0 for name in ("killed", "limited", "well") for one in house.gateway.core.board.models(name))
+
+
+async def test_the_cheapest_by_list_price_is_asked(begin: Begin) -> None:
+    """Nobody waits for the table, and none fails before it is read."""
+    own = backend("own").replace('protocol = "openai"', 'protocol = "vllm"')
+    dear, cheap = backend("dear"), backend("cheap").replace('"gpt-4o"', '"gpt-4o-mini"')
+    house = await begin(own, dear, cheap, routing='strategy = "cheapest"')
+    assert (await ask(house, "anthropic", body("anthropic"))).status == 200
+    await asyncio.to_thread(prices.warm)
+    for stream in (False, True):
+        reply = await ask(house, "anthropic", body("anthropic", stream))
+        assert (reply.status, reply.heads["x-interlingua-backend"]) == (200, "cheap")
+
+
+async def test_prices_are_read_aside_and_only_where_they_are_wanted(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(prices, "warm_aside", lambda: asked.append("read"))
+    await begin(backend("a"), routing='strategy = "latency"')
+    assert not asked
+    await begin(backend("a"), routing='strategy = "cheapest"')
+    assert asked == ["read"]
 
 
 async def test_a_provider_that_comes_back_is_asked_again(begin: Begin) -> None:

@@ -10,6 +10,7 @@ from interlingua.config.environment import SOURCE, from_environment
 from interlingua.config.resolve import build
 from interlingua.config.settings import (
     INSTALL_CLI,
+    PATIENCE,
     Agent,
     Auth,
     Backend,
@@ -33,6 +34,7 @@ __all__ = [
     "INSTALL_CLI",
     "LONGEST_TAG",
     "NOT_YET",
+    "PATIENCE",
     "Agent",
     "Auth",
     "Backend",
