@@ -17,7 +17,7 @@ from running import BACKENDS, KEYS, configured
 from server_wire import CLIENTS, Wire, ask, plain, request, wire
 
 from interlingua import app
-from interlingua.config import Watched, load
+from interlingua.config import Watched, load, reload
 from interlingua.core import Core
 from interlingua.errors import Overloaded
 from interlingua.mock import serve
@@ -320,6 +320,17 @@ def test_a_configuration_is_equal_to_itself_read_again(tmp_path: Path) -> None:
     """Else every look at an unchanged file would be a reload."""
     config = configured(tmp_path, "http://127.0.0.1:1")
     assert load(config.source, KEYS) == load(config.source, KEYS)
+
+
+def test_a_reload_keeps_the_quotas_of_the_workers_that_run(tmp_path: Path) -> None:
+    """Another number of workers takes a restart: until then each of those that run has its own share, and no more."""
+    more = {"backends": BACKENDS + "[backends.gemini.limits]\nrpm = 12\n"}
+    old = configured(tmp_path, "http://127.0.0.1:1", "[server]\nworkers = 4", **more)
+    configured(tmp_path, "http://127.0.0.1:1", "[server]\nworkers = 1", **more)
+    new = reload(old, KEYS)
+    assert (new.server.workers, new.backends["gemini"].limits.rpm, new.overrides) == (4, 3, old.overrides)
+    assert new == reload(new, KEYS)
+    assert load(new.source, KEYS).backends["gemini"].limits.rpm == 12
 
 
 # As each SDK sees it

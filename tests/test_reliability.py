@@ -336,6 +336,20 @@ async def test_an_active_check_takes_a_backend_out_and_in_again(begin: Begin) ->
     assert (await ask(house, "openai", body("openai"))).heads["x-interlingua-backend"] == "checked"
 
 
+async def test_a_check_that_finds_every_key_resting_says_nothing(begin: Begin) -> None:
+    """Else a busy minute would take the backend out until the next check that succeeds."""
+    checked = backend("checked") + '[backends.checked.limits]\nrpm = 1\n[backends.checked.health]\npath = "/mock/scenarios"\n'
+    house = await begin(checked)
+    core = house.gateway.core
+    station = core.board.stations["checked"]
+    await until(lambda: station.free() > 0)  # the first check has used the quota up
+    core.checks.stop()
+    core.checks.begin()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not station.down
+
+
 def replace_status(reply: Any) -> Any:
     reply.status = 503
     return reply
