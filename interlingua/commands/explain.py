@@ -5,8 +5,10 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
+import msgspec
+
 from interlingua.commands import Commands, add_config, aligned, describe, protocol, read_json, told_losses, write
-from interlingua.config import Backend
+from interlingua.config import Backend, Config
 from interlingua.errors import ConfigError, GatewayError, InvalidRequest, Unsupported
 from interlingua.ir import Json, Request
 from interlingua.losses import Losses
@@ -27,6 +29,7 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--from", dest="source", metavar="PROTOCOL", help="the request's protocol (default: guessed from its body)"
     )
+    command.add_argument("--json", action="store_true", help="the decision as one JSON object")
     command.add_argument("request", nargs="?", metavar="REQUEST.json", help="a client's request; `-` is stdin")
     command.set_defaults(run=run, stays=False)
 
@@ -48,8 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             plan = router.plan_for(model, TEXT)
     except Unsupported as error:
+        if arguments.json:
+            write(_encoded({"model": model, "error": str(error)}))
+            return 1
         write(aligned([*_asked(model, asked), ("refused", str(error))]) + "\n")
         return 1
+    if arguments.json:
+        write(_encoded(_object(config, model, asked, plan)))
+        return 0
     decision = plan.first
     backend = config.backends[decision.backend]
     rows = [
@@ -59,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         ("backend", f"{backend.name} ({backend.settings.protocol} at {backend.url})"),
         ("provider model", decision.model),
         ("route", f"{decision.route}: {decision.reason}"),
-        *(("same pool", f"{other.backend}: {other.model}") for other in plan.tiers[0][1:]),
+        *_pool(config, plan),
         *(("then", f"{other.backend}: {other.model} ({other.reason})") for tier in plan.tiers[1:] for other in tier),
         *(("passed over", f"{other.backend}: {other.model} {other.why}") for other in plan.refused),
         *(() if model.startswith(PREFIX) else _otherwise(router, model, plan)),
@@ -74,8 +83,38 @@ def _asked(model: str, asked: "_Asked | None") -> list[tuple[str, str]]:
     return [("model", model), *([("protocol", asked.told)] if asked else [])]
 
 
+def _pool(config: Config, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Who else serves the name, and who of them is asked."""
+    pool = plan.tiers[0]
+    least = min(config.backends[one.backend].priority for one in pool)
+    for other in pool[1:]:
+        priority = config.backends[other.backend].priority
+        reserve = f", priority {priority}: a reserve" if priority > least else ""
+        yield "same pool", f"{other.backend}: {other.model}{reserve}{', lacks a wish: tried last' if other.weak else ''}"
+    if len(pool) > 1:
+        yield "strategy", f"{config.routing.strategy}, among those that are well"
+
+
+def _object(config: Config, model: str, asked: "_Asked | None", plan: Plan) -> dict[str, Any]:
+    """The decision for programs. `tiers` are tried in turn; `tokens` is the prompt's estimate."""
+    backend = config.backends[plan.first.backend]
+    told: dict[str, Any] = {"model": model, "needs": named(plan.needs), "strategy": config.routing.strategy}
+    if asked:
+        told |= {"protocol": asked.source.NAME, "tokens": estimate(asked.request)}
+    told |= {"tiers": plan.tiers, "refused": plan.refused}
+    if asked:
+        told["losses"] = [" ".join(row) if row[0] == "refused" else row[1] for row in _losses(asked, plan.first.model, backend)]
+    return told
+
+
+def _encoded(told: dict[str, Any]) -> str:
+    return msgspec.json.format(msgspec.json.encode(told)).decode() + "\n"
+
+
 def _otherwise(router: Router, model: str, plan: Plan) -> Iterator[tuple[str, str]]:
-    """Where else the name would lead, were the steps before it left out."""
+    """Where else the name would lead, were the steps before it left out. One that names its backend is led nowhere else."""
+    if plan.first.route == "explicit":
+        return
     told = {(one.backend, one.model) for tier in plan.tiers for one in tier} | {(one.backend, one.model) for one in plan.refused}
     for pool in router.pools(model):
         for other in pool:

@@ -47,7 +47,8 @@ _TELLING: Final[dict[Cause | None, int]] = {
 
 class Field:
     """A plan's candidates. `ranks`: those that the strategy chooses among, the foremost first: a tier, or where not the order
-    itself is the strategy, those of a tier with one `priority`. `choice`: whether the pool has more than one."""
+    itself is the strategy, those of a tier with one `priority`; the weak come after all others of their tier. `choice`:
+    whether the pool has more than one."""
 
     __slots__ = ("_plan", "at", "choice", "first", "ranks")
 
@@ -57,9 +58,9 @@ class Field:
         for number, tier in enumerate(plan.tiers):
             told = tier if not number else [replace(one, route="fallback") for one in tier]
             candidates = [Candidate(decision, board.of(decision), number) for decision in told]
-            priorities = [0] if in_order else sorted({one.health.station.priority for one in candidates})
-            for priority in priorities:
-                self.ranks.append([one for one in candidates if in_order or one.health.station.priority == priority])
+            ranked = [(0, 0) if in_order else (one.decision.weak, one.health.station.priority) for one in candidates]
+            for rank in sorted(set(ranked)):
+                self.ranks.append([one for one, its in zip(candidates, ranked, strict=True) if its == rank])
         self.at = {_at(one.decision): one for rank in reversed(self.ranks) for one in rank}
         self.choice = len(plan.tiers[0]) > 1
         self.first = self.ranks[0][0]
