@@ -128,6 +128,17 @@ async def test_where_all_are_refused_it_is_told_and_none_rests(keyed: Any):
     assert all(key["free"] for key in await told(house))
 
 
+async def test_a_key_does_not_rest_for_a_refusal_while_the_others_only_rest(keyed: Any):
+    """Nobody was accepted where it was refused: one request for a model that is forbidden would stop a busy pool."""
+    keys = ("sk-mock-429-30", "sk-second-secret")
+    house = await keyed(keys)
+    assert (await asked(house)).status == 429  # the first rests
+    forbidden = {**plain("openai"), "model": "x/gpt-4o-mock-403"}
+    assert (await ask(house, "openai", forbidden)).status == 429
+    assert [key["free"] for key in await told(house)] == [False, True]
+    assert (await asked(house)).status == 200
+
+
 async def test_a_quota_of_requests(keyed: Any):
     house = await keyed(GOOD[:2], "limits = { rpm = 2 }")
     assert [(await asked(house)).status for _ in range(5)] == [200] * 4 + [429]
