@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import Start
+from peers import Peer, serve
 from running import House
 from server_wire import Reply, ask, plain, said
 
@@ -31,9 +32,10 @@ def keyed(start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Any
     """keyed(keys, more, protocol) gives a gateway of one backend with these keys."""
     caplog.set_level(logging.DEBUG)
 
-    async def begin(keys: tuple[str, ...], more: str = "", protocol: str = "openai") -> House:
+    async def begin(keys: tuple[str, ...], more: str = "", protocol: str = "openai", url: str = "{url}") -> House:
         (tmp_path / "keys.txt").write_text("\n".join(keys))
         text = BACKEND.replace("{protocol}", protocol).replace("{more}", more).replace("{model}", MODELS[protocol])
+        text = text.replace("{url}", url)
         house = await start("[routing]\nattempts = 1", backends=text)
         house.refusals = True
         return house
@@ -137,6 +139,21 @@ async def test_a_key_does_not_rest_for_a_refusal_while_the_others_only_rest(keye
     assert (await ask(house, "openai", forbidden)).status == 429
     assert [key["free"] for key in await told(house)] == [False, True]
     assert (await asked(house)).status == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_provider_that_repeats_the_key_does_not_tell_it_to_the_client(keyed: Any, stream: bool):
+    async def echo(peer: Peer) -> None:
+        head, _ = await peer.request()
+        (key,) = [line.split()[-1] for line in head.split(b"\r\n") if line.startswith(b"authorization: ")]
+        said = b'{"error": {"message": "Incorrect API key provided: %s.", "type": "x", "param": "%s", "code": null}}' % (key, key)
+        await peer.send(b"HTTP/1.1 401 No\r\ncontent-length: %d\r\n\r\n" % len(said) + said)
+
+    async with serve(echo) as upstream:
+        house = await keyed(GOOD[:1], url=f"http://127.0.0.1:{upstream.origin.port}")
+        for client in ("openai", "anthropic"):
+            reply = await ask(house, client, {**plain(client), "model": "exact-openai", "stream": stream})
+            assert reply.status == 401 and b"provided: [redacted]." in reply.body and b"secret" not in reply.body
 
 
 async def test_a_quota_of_requests(keyed: Any):
