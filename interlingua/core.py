@@ -60,6 +60,7 @@ class Core:
         history = History(store, self._speaks_responses)  # makes a request for one kind of backend: one for each attempt
         self.log = log
         upstream = UpstreamStream(config.routing.stream_upstream, EarlyStop(config, metrics))
+        self.conversations = Conversations({name: backend.protocol for name, backend in config.backends.items()})
         self.agents = Agents(config.agents, self.router)
         self.plan = self.agents.plan if config.agents else self.router.plan
         whole = [
@@ -87,6 +88,7 @@ class Core:
         before = {name: provider.backend.identity for name, provider in old.providers.items()}
         same = {name for name, provider in core.providers.items() if before.get(name) == provider.backend.identity}
         core.board.inherit(old.board, same)
+        core.conversations.inherit(old.conversations)
         for name in same:
             core.providers[name].inherit(old.providers[name])
         core._leaving = [one for one in (*old._leaving, *old.providers.values()) if one.lingers]
@@ -98,10 +100,9 @@ class Core:
     def _attempts(self) -> Attempts:
         routing = self.config.routing
         hedge = None if routing.hedge == "off" else Hedge(routing.hedge, self.board, self.metrics)
-        conversations = Conversations({name: backend.protocol for name, backend in self.config.backends.items()})
         if routing.strategy == "cheapest":
             prices.warm_aside()
-        return Attempts(routing, self.board, self.metrics, conversations, hedge, self._cost)
+        return Attempts(routing, self.board, self.metrics, self.conversations, hedge, self._cost)
 
     def _cost(self, decision: Decision) -> float | None:
         """USD for a million tokens in and a million out; None where that is not known, or not yet."""

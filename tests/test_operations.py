@@ -20,6 +20,7 @@ from interlingua import app
 from interlingua.config import Watched, load, reload
 from interlingua.core import Core
 from interlingua.errors import Overloaded
+from interlingua.ir import Request
 from interlingua.mock import serve
 from interlingua.policies.admission import Admission
 from interlingua.routing import Decision
@@ -89,6 +90,16 @@ async def test_what_is_known_of_an_unchanged_backend_outlives_a_reload(tmp_path:
         assert new.status()["in_flight"] == 1 and not new.admission.admit()
         old.ready = False
         assert Core.after(old, config).readiness()["status"] == "draining"
+        await old.close()
+
+
+async def test_conversations_stay_where_they_are_over_a_reload(tmp_path: Path) -> None:
+    async with serve() as mock:
+        old = app.build(configured(tmp_path, mock.url)).core
+        decision, asked = Decision("openai", "m", "explicit", ""), Request(model="m", messages=[])
+        old.conversations.served(("", "m", 1), decision, asked, 5.0)
+        new = Core.after(old, configured(tmp_path, mock.url, '[routing]\nidle = "9s"'))
+        assert new.conversations.of(("", "m", 1), 6.0) == ("openai", "m")
         await old.close()
 
 
