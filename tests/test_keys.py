@@ -32,11 +32,13 @@ def keyed(start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Any
     """keyed(keys, more, protocol) gives a gateway of one backend with these keys."""
     caplog.set_level(logging.DEBUG)
 
-    async def begin(keys: tuple[str, ...], more: str = "", protocol: str = "openai", url: str = "{url}") -> House:
+    async def begin(
+        keys: tuple[str, ...], more: str = "", protocol: str = "openai", url: str = "{url}", attempts: int = 1
+    ) -> House:
         (tmp_path / "keys.txt").write_text("\n".join(keys))
         text = BACKEND.replace("{protocol}", protocol).replace("{more}", more).replace("{model}", MODELS[protocol])
         text = text.replace("{url}", url)
-        house = await start("[routing]\nattempts = 1", backends=text)
+        house = await start(f"[routing]\nattempts = {attempts}", backends=text)
         house.refusals = True
         return house
 
@@ -96,6 +98,17 @@ async def test_a_429_lets_the_key_rest_as_long_as_it_says(keyed: Any, protocol: 
     assert free == {"key": 2, "free": True}
 
     assert hidden(caplog, first) and "key 1 of 2 rests for" in caplog.text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_429_of_one_key_is_followed_by_the_next_key_at_once(keyed: Any, stream: bool):
+    """What the provider says of one key is no reason to wait for another."""
+    keys = ("sk-mock-429-30", "sk-b-mock-429-25", "sk-third-secret")
+    house = await keyed(keys, attempts=3)
+    reply = await ask(house, "openai", plain("openai", stream=stream))
+    assert (reply.status, reply.heads["x-interlingua-attempts"]) == (200, "3")
+    assert used(house, keys) == [0, 1, 2]
+    assert [key["free"] for key in await told(house)] == [False, False, True]
 
 
 async def test_when_all_rest_nothing_is_sent(keyed: Any, caplog: pytest.LogCaptureFixture):

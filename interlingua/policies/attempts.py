@@ -230,10 +230,18 @@ class Attempts:
         trail.failures.append((candidate, failure, cause))
         decision = candidate.decision
         call.tried.append(f"{decision.backend}/{decision.model};{cause or failure.status}")
-        grown = self._first_wait * 2 ** sum(one.health is candidate.health for one, _, _ in trail.failures[:-1])
-        wait = max(min(grown, max(_LONGEST, self._first_wait)) * (0.5 + 0.5 * self._draw()), failure.retry_after or 0.0)
-        trail.again[_at(decision)] = inf if cause is None or cause in _ONCE else self._clock() + wait
+        trail.again[_at(decision)] = self._clock() + self._pause(candidate, failure, cause, trail)
         return cause
+
+    def _pause(self, candidate: Candidate, failure: Failure, cause: Cause | None, trail: Trail) -> float:
+        """Seconds after which one that failed may be asked again; inf: never."""
+        if cause is None or cause in _ONCE:
+            return inf
+        if cause == "429" and not candidate.health.station.one_key:
+            return 0.0  # one of its keys rests, and another may be free
+        grown = self._first_wait * 2 ** sum(one.health is candidate.health for one, _, _ in trail.failures[:-1])
+        jittered = min(grown, max(_LONGEST, self._first_wait)) * (0.5 + 0.5 * self._draw())
+        return max(jittered, failure.retry_after or 0.0)
 
     def _final(self, trail: Trail, error: GatewayError) -> GatewayError:
         """What the client is told. A failure that no other attempt would mend is told as it is, but for a fallback's own."""
