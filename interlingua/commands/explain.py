@@ -56,15 +56,17 @@ def run(arguments: argparse.Namespace) -> int:
             return 1
         write(aligned([*_asked(model, asked), ("refused", str(error))]) + "\n")
         return 1
-    if arguments.json:
-        write(_encoded(_object(config, model, asked, plan)))
-        return 0
     decision = plan.first
     backend = config.backends[decision.backend]
+    dressed = agents.dressed(asked.request) if asked else None
+    losses = _losses(asked, dressed, decision.model, backend) if asked and dressed else []
+    if arguments.json:
+        write(_encoded(_object(config, model, plan, asked, dressed, losses)))
+        return 0
     rows = [
         *_asked(model, asked),
         ("needs", ", ".join(named(plan.needs))),
-        *([("prompt", f"about {estimate(agents.dressed(asked.request))} tokens")] if asked else []),
+        *([("prompt", f"about {estimate(dressed)} tokens")] if dressed else []),
         ("backend", f"{backend.name} ({backend.settings.protocol} at {backend.url})"),
         ("provider model", decision.model),
         ("route", f"{decision.route}: {decision.reason}"),
@@ -72,9 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
         *(("then", f"{other.backend}: {other.model} ({other.reason})") for tier in plan.tiers[1:] for other in tier),
         *(("passed over", f"{other.backend}: {other.model} {other.why}") for other in plan.refused),
         *(() if model.startswith(PREFIX) else _otherwise(router, model, plan)),
+        *losses,
     ]
-    if asked:
-        rows += _losses(asked, agents.dressed(asked.request), decision.model, backend)
     write(aligned(rows) + "\n")
     return 0
 
@@ -95,16 +96,15 @@ def _pool(config: Config, plan: Plan) -> Iterator[tuple[str, str]]:
         yield "strategy", f"{config.routing.strategy}, among those that are well"
 
 
-def _object(config: Config, model: str, asked: "_Asked | None", plan: Plan) -> dict[str, Any]:
+def _object(
+    config: Config, model: str, plan: Plan, asked: "_Asked | None", dressed: Request | None, losses: list[tuple[str, str]]
+) -> dict[str, Any]:
     """The decision for programs. `tiers` are tried in turn; `tokens` is the prompt's estimate."""
-    backend = config.backends[plan.first.backend]
     told: dict[str, Any] = {"model": model, "needs": named(plan.needs), "strategy": config.routing.strategy}
-    if asked:
-        told |= {"protocol": asked.source.NAME, "tokens": estimate(asked.request)}
-    told |= {"tiers": plan.tiers, "refused": plan.refused}
-    if asked:
-        told["losses"] = [" ".join(row) if row[0] == "refused" else row[1] for row in _losses(asked, plan.first.model, backend)]
-    return told
+    if asked and dressed:
+        told |= {"protocol": asked.source.NAME, "tokens": estimate(dressed)}
+        told["losses"] = [words if name == "loss" else f"{name}: {words}" for name, words in losses]
+    return told | {"tiers": plan.tiers, "refused": plan.refused}
 
 
 def _encoded(told: dict[str, Any]) -> str:
