@@ -5,9 +5,10 @@ One task a backend that has one; none has by default. A check that succeeds lets
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
-from interlingua.errors import GatewayError
+from interlingua.errors import GatewayError, RateLimited
 from interlingua.health import Board
 from interlingua.provider import Provider
 
@@ -33,12 +34,13 @@ class Checks:
 
     async def _watch(self, provider: Provider) -> None:
         while True:
-            self._board.check(provider.name, await _asked(provider))
+            with suppress(RateLimited):  # its keys rest: nobody was asked, and nothing is known anew
+                self._board.check(provider.name, await _asked(provider))
             await asyncio.sleep(provider.backend.settings.health.interval)
 
 
 async def _asked(provider: Provider) -> str:
-    """What is wrong; "": nothing."""
+    """What is wrong; "": nothing. Raises RateLimited where it cannot be asked."""
     path = provider.backend.settings.health.path
     assert path is not None
     deadline = asyncio.get_running_loop().time() + _PATIENCE
@@ -48,6 +50,8 @@ async def _asked(provider: Provider) -> str:
             await reply.read(_LARGEST)
         finally:
             reply.close()
+    except RateLimited:
+        raise
     except GatewayError as error:
         return str(error)
     return "" if reply.status < 400 else f"{path} answered with status {reply.status}"

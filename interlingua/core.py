@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable
 from typing import Any
 
-from interlingua import __version__
+from interlingua import __version__, prices
 from interlingua.agents.desk import Desk
 from interlingua.agents.dress import Agents
 from interlingua.catalog import Catalog
@@ -27,7 +27,7 @@ from interlingua.policies.request_log import RequestLog
 from interlingua.policies.sticky import Conversations
 from interlingua.policies.upstream_stream import UpstreamStream
 from interlingua.provider import Provider
-from interlingua.routing import Router
+from interlingua.routing import Decision, Router
 from interlingua.store import Store
 
 
@@ -60,6 +60,7 @@ class Core:
         history = History(store, self._speaks_responses)  # makes a request for one kind of backend: one for each attempt
         self.log = log
         upstream = UpstreamStream(config.routing.stream_upstream, EarlyStop(config, metrics))
+        self.conversations = Conversations({name: backend.protocol for name, backend in config.backends.items()})
         self.agents = Agents(config.agents, self.router)
         self.plan = self.agents.plan if config.agents else self.router.plan
         whole = [
@@ -87,6 +88,7 @@ class Core:
         before = {name: provider.backend.identity for name, provider in old.providers.items()}
         same = {name for name, provider in core.providers.items() if before.get(name) == provider.backend.identity}
         core.board.inherit(old.board, same)
+        core.conversations.inherit(old.conversations)
         for name in same:
             core.providers[name].inherit(old.providers[name])
         core._leaving = [one for one in (*old._leaving, *old.providers.values()) if one.lingers]
@@ -98,8 +100,16 @@ class Core:
     def _attempts(self) -> Attempts:
         routing = self.config.routing
         hedge = None if routing.hedge == "off" else Hedge(routing.hedge, self.board, self.metrics)
-        conversations = Conversations({name: backend.protocol for name, backend in self.config.backends.items()})
-        return Attempts(routing, self.board, self.metrics, conversations, hedge)
+        if routing.strategy == "cheapest":
+            prices.warm_aside()
+        return Attempts(routing, self.board, self.metrics, self.conversations, hedge, self._cost)
+
+    def _cost(self, decision: Decision) -> float | None:
+        """USD for a million tokens in and a million out; None where that is not known, or not yet."""
+        if not prices.is_warm():
+            return None
+        price = prices.price_of(self.config.backends[decision.backend].settings.protocol, decision.model)
+        return None if price is None else price.input + price.output
 
     def _breaker_turned(self, health: Health) -> None:
         self.metrics.set(BREAKERS, (health.station.name, health.model), float(health.state != "closed"))

@@ -79,7 +79,7 @@ class Keyring:
 
 class Turn:
     """One request's way through the keys: one that is refused gives way to the next at once. It rests when another is then
-    accepted; where all are refused it is the request's own fault, and none rests."""
+    accepted; where none is, be they refused too or at rest, it may be the request's own fault, and none rests for it."""
 
     def __init__(self, ring: Keyring, tokens: int) -> None:
         self._ring, self._tokens = ring, tokens
@@ -92,11 +92,7 @@ class Turn:
         without = frozenset(lease.key for lease, _ in self._refused)
         if len(without) == self._ring.count:
             raise self._refused[-1][1]
-        try:
-            return self._ring.take(self._tokens, without)
-        except RateLimited:
-            self._rest()
-            raise
+        return self._ring.take(self._tokens, without)
 
     def failed(self, lease: Lease, error: ProviderFailure) -> bool:
         """What the provider's failure says of the key. Returns whether another is to be tried."""

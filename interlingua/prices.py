@@ -7,6 +7,7 @@ whoever asks before that waits. Source: genai_prices.data_snapshot; its tiers by
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib import import_module
+from threading import Thread
 from typing import Any, Final
 
 from msgspec import Struct
@@ -81,6 +82,17 @@ def known(protocol_or_host: str, model: str) -> Known:
 def warm() -> None:
     """Reads the table; for a thread."""
     _snapshot()
+
+
+def warm_aside() -> None:
+    """The same in a thread of its own. Nobody waits for it."""
+    if not is_warm():
+        Thread(target=warm, name="interlingua-prices", daemon=True).start()
+
+
+def is_warm() -> bool:
+    """Whether the table has been read."""
+    return _snapshot.cache_info().currsize > 0
 
 
 @cache

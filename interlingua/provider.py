@@ -35,6 +35,7 @@ from interlingua.pipeline import Answer, Call
 from interlingua.protocols import Protocol, StreamParser, Target, target
 from interlingua.protocols.registry import CLIENTS, EMBEDDINGS, PROTOCOLS
 from interlingua.protocols.wire import as_obj, decode_json, encode_json
+from interlingua.redaction import HIDDEN, SHORTEST
 from interlingua.resets import reset_after, retry_after
 from interlingua.routing import estimate
 from interlingua.seals import seal_answer, sealed_by
@@ -155,7 +156,7 @@ class Provider:
         reply = await self._forward("POST", path, way.type + headers, encode_json(body), call.deadline, lease)
         try:
             if reply.status >= 300:
-                raise ProviderFailure(await _failure(reply, way.errors))
+                raise ProviderFailure(await _failure(reply, way.errors, self.backend))
             if request.stream and "json" not in reply.headers.get("content-type", ""):
                 answer = Answer(events=Flow(_Streamed(reply, way.decoder(_MAX_EVENT), protocol.Parser())))
                 return answer.through(partial(sealed_by, way.host.seals, protocol.NAME)) if way.host.seals else answer
@@ -180,7 +181,7 @@ class Provider:
             reply = await self.forward("POST", path, _PLAIN, encode_json(body), call.deadline)
             try:
                 if reply.status >= 300:
-                    raise ProviderFailure(await _failure(reply, protocol))
+                    raise ProviderFailure(await _failure(reply, protocol, self.backend))
                 return await reply.read(MAX_ANSWER), reply.headers
             finally:
                 reply.close()
@@ -199,7 +200,7 @@ class Provider:
         reply = await self.forward("POST", path, way.type + headers, encode_json(body), call.deadline)
         try:
             if reply.status >= 300:
-                raise ProviderFailure(await _failure(reply, way.errors))
+                raise ProviderFailure(await _failure(reply, way.errors, self.backend))
             return _json(await reply.read(_MAX_ERROR))
         finally:
             reply.close()
@@ -211,7 +212,7 @@ class Provider:
         reply = await self.forward("GET", path, self.protocol.request_headers({}, {}), b"", deadline)
         try:
             if reply.status >= 300:
-                raise ProviderFailure(await _failure(reply, self.protocol))
+                raise ProviderFailure(await _failure(reply, self.protocol, self.backend))
             return _json_or_none(await reply.read(_MAX_LIST))
         finally:
             reply.close()
@@ -277,8 +278,12 @@ async def _whole(body: Upload, most: int) -> bytes:
     return b"".join(pieces)
 
 
-async def _failure(reply: Reply, protocol: Protocol) -> Failure:
+async def _failure(reply: Reply, protocol: Protocol, backend: Backend) -> Failure:
+    """What went wrong, in the provider's words; a key of ours that it repeats is not passed on."""
     body = await reply.read(_MAX_ERROR)
+    for key in (*backend.keys, backend.access_token):
+        if key is not None and len(secret := key.reveal().encode()) >= SHORTEST:
+            body = body.replace(secret, HIDDEN.encode())
     word = reply.headers.get("x-amzn-errortype")
     if word and protocol.NAME == "bedrock":  # AWS names the exception beside the body
         body = encode_json({**as_obj(_json_or_none(body)), "__type": word.partition(":")[0]})

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, cast
 
 HIDDEN: Final = "[redacted]"
+SHORTEST: Final = 6  # characters of a key that is looked for: less would be found in any word
 _LONG: Final = 256  # characters of base64 that are shown as their number alone
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -32,7 +33,7 @@ class Redaction:
     """`secrets`: the values that must not be seen anywhere."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = sorted((re.escape(secret) for secret in secrets if len(secret) >= 6), key=len, reverse=True)
+        known = sorted((re.escape(secret) for secret in secrets if len(secret) >= SHORTEST), key=len, reverse=True)
         self._hidden = re.compile("|".join((*known, *_FORMS)))
 
     def text(self, text: str) -> str:

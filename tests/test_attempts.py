@@ -105,6 +105,17 @@ async def test_back_off_grows_and_is_jittered():
     assert pool.slept == [0.25, 0.25, 1.0, 1.0]  # 0.25, half of 0.5, 1, half of 2
 
 
+async def test_back_off_begins_as_it_is_configured():
+    pool = Pool("a", attempts=5, backoff=3.0)
+    pool.acts["a"] = [LIMIT, LIMIT, LIMIT, said()]
+    await pool.ask()
+    assert pool.slept == [3.0, 6.0, 8.0]
+    pool = Pool("a", attempts=5, backoff=10.0)
+    pool.acts["a"] = [LIMIT, LIMIT, said()]
+    await pool.ask()
+    assert pool.slept == [10.0, 10.0]
+
+
 async def test_it_waits_as_long_as_it_was_asked_to():
     pool = Pool("a")
     pool.acts["a"] = [failure(429, "rate_limit", retry_after=7.0), said()]

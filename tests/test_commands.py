@@ -418,7 +418,8 @@ def test_explain_a_name(run: Run, gateway: Path):
         ["backend", "openai (openai at https://api.openai.com/v1)"],
         ["provider model", "gpt-4o"],
         ["route", "model_mapping: model_mapping has the name gpt-4"],
-        ["same pool", "local: llama-3"],
+        ["same pool", "local: llama-3, priority 20: a reserve"],
+        ["strategy", "priority, among those that are well"],
         ["otherwise", "openai: gpt-4 (model_mapping)"],
         ["otherwise", "local: gpt-4 (auto)"],
     ]
@@ -455,6 +456,34 @@ def test_explain_a_request_tells_what_it_would_lose(run: Run, gateway: Path, los
     told = rows(run("explain", "--config", str(gateway), "--from", "openai", "-", stdin=json.dumps(ASKED).encode()).out)
     assert told[1] == ["protocol", "openai"]
     assert told[-1] == ["loss", "n: dropped: one answer is enough"]
+
+
+def test_explain_as_json(run: Run, gateway: Path):
+    told = json.loads(run("explain", "--json", "-", stdin=json.dumps(ASKED | {"model": "gpt-4"}).encode()).out)
+    assert told["model"] == "gpt-4" and told["needs"][0] == "text" and told["protocol"] == "openai" and told["tokens"] > 0
+    assert [[(one["backend"], one["model"]) for one in tier] for tier in told["tiers"]] == [
+        [("openai", "gpt-4o"), ("local", "llama-3")]
+    ]
+    assert (told["refused"], told["losses"]) == ([], ["none"])
+    assert json.loads(run("explain", "--json", "--model", "gpt-4").out).keys() == {
+        "model",
+        "needs",
+        "strategy",
+        "tiers",
+        "refused",
+    }
+
+
+def test_a_name_that_says_its_backend_leads_nowhere_else(run: Run, gateway: Path):
+    told = rows(run("explain", "--model", "openai/x").out)
+    assert told[-1] == ["route", "explicit: the name itself says backend openai"]
+
+
+def test_check_tells_who_is_asked_for_any_other_name(run: Run, gateway: Path):
+    gateway.write_text(gateway.read_text() + '[backends.own]\nprotocol = "vllm"\ncapabilities = ["text", "tools"]\n')
+    routes = run("check").out.split("\n\n")[2].strip().split("\n")
+    assert [line.split()[:3] for line in routes[-2:]] == [["any", "other", "own"], ["any", "other", "local"]]
+    assert run("explain", "--json", "--model", "nobodys").out.count('"backend": "own"') == 1
 
 
 def test_explain_tells_what_a_backend_would_refuse(run: Run, gateway: Path, monkeypatch: pytest.MonkeyPatch):

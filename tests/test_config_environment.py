@@ -104,6 +104,18 @@ def test_the_variables_of_simple_proxies():
     assert from_environment(SIMPLE, Overrides(port=1)).server.port == 1
 
 
+def test_their_retries():
+    assert from_environment(SIMPLE).routing.attempts == 3
+    routing = from_environment({**SIMPLE, "MAX_RETRIES": "5", "RETRY_DELAY": "2"}).routing
+    assert (routing.attempts, routing.backoff) == (6, 2.0)
+    assert from_environment({**SIMPLE, "MAX_RETRIES": "0"}).routing.attempts == 1
+    assert [from_environment({**SIMPLE, "RETRY_DELAY": text}).routing.backoff for text in ("500ms", "1500", "0.1")] == [
+        0.5,
+        1.5,
+        0.1,
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("45", 45.0), ("999", 999.0), ("1000", 1.0), ("90s", 90.0), ("1500ms", 1.5), ("20m", 1200.0)]
 )
@@ -121,6 +133,9 @@ def test_a_timeout_in_whatever_unit(text: str, seconds: float):
         ({"PORT": "70000"}, "PORT must be"),
         ({"TIMEOUT": "soon"}, "TIMEOUT must be a time such as 30"),
         ({"TIMEOUT": "0"}, "TIMEOUT must be a time such as 30"),
+        ({"MAX_RETRIES": "-1"}, "MAX_RETRIES must be a whole number, not '-1'."),
+        ({"RETRY_DELAY": "soon"}, "RETRY_DELAY must be a time such as 30"),
+        ({"RETRY_DELAY": "31"}, "RETRY_DELAY is longer than a request waits in all, 30s"),
     ],
 )
 def test_a_bad_variable_of_theirs_is_named(env: dict[str, str], sentence: str):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import Start
+from peers import Peer, serve
 from running import House
 from server_wire import Reply, ask, plain, said
 
@@ -31,10 +32,13 @@ def keyed(start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Any
     """keyed(keys, more, protocol) gives a gateway of one backend with these keys."""
     caplog.set_level(logging.DEBUG)
 
-    async def begin(keys: tuple[str, ...], more: str = "", protocol: str = "openai") -> House:
+    async def begin(
+        keys: tuple[str, ...], more: str = "", protocol: str = "openai", url: str = "{url}", attempts: int = 1
+    ) -> House:
         (tmp_path / "keys.txt").write_text("\n".join(keys))
         text = BACKEND.replace("{protocol}", protocol).replace("{more}", more).replace("{model}", MODELS[protocol])
-        house = await start("[routing]\nattempts = 1", backends=text)
+        text = text.replace("{url}", url)
+        house = await start(f"[routing]\nattempts = {attempts}", backends=text)
         house.refusals = True
         return house
 
@@ -96,6 +100,17 @@ async def test_a_429_lets_the_key_rest_as_long_as_it_says(keyed: Any, protocol: 
     assert hidden(caplog, first) and "key 1 of 2 rests for" in caplog.text
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_429_of_one_key_is_followed_by_the_next_key_at_once(keyed: Any, stream: bool):
+    """What the provider says of one key is no reason to wait for another."""
+    keys = ("sk-mock-429-30", "sk-b-mock-429-25", "sk-third-secret")
+    house = await keyed(keys, attempts=3)
+    reply = await ask(house, "openai", plain("openai", stream=stream))
+    assert (reply.status, reply.heads["x-interlingua-attempts"]) == (200, "3")
+    assert used(house, keys) == [0, 1, 2]
+    assert [key["free"] for key in await told(house)] == [False, False, True]
+
+
 async def test_when_all_rest_nothing_is_sent(keyed: Any, caplog: pytest.LogCaptureFixture):
     keys = ("sk-mock-429-90", "sk-b-mock-429-60")
     house = await keyed(keys)
@@ -126,6 +141,32 @@ async def test_where_all_are_refused_it_is_told_and_none_rests(keyed: Any):
     assert [(await asked(house)).status for _ in range(2)] == [401, 401]
     assert used(house, keys) == [0, 1, 0, 1]
     assert all(key["free"] for key in await told(house))
+
+
+async def test_a_key_does_not_rest_for_a_refusal_while_the_others_only_rest(keyed: Any):
+    """Nobody was accepted where it was refused: one request for a model that is forbidden would stop a busy pool."""
+    keys = ("sk-mock-429-30", "sk-second-secret")
+    house = await keyed(keys)
+    assert (await asked(house)).status == 429  # the first rests
+    forbidden = {**plain("openai"), "model": "x/gpt-4o-mock-403"}
+    assert (await ask(house, "openai", forbidden)).status == 429
+    assert [key["free"] for key in await told(house)] == [False, True]
+    assert (await asked(house)).status == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_provider_that_repeats_the_key_does_not_tell_it_to_the_client(keyed: Any, stream: bool):
+    async def echo(peer: Peer) -> None:
+        head, _ = await peer.request()
+        (key,) = [line.split()[-1] for line in head.split(b"\r\n") if line.startswith(b"authorization: ")]
+        said = b'{"error": {"message": "Incorrect API key provided: %s.", "type": "x", "param": "%s", "code": null}}' % (key, key)
+        await peer.send(b"HTTP/1.1 401 No\r\ncontent-length: %d\r\n\r\n" % len(said) + said)
+
+    async with serve(echo) as upstream:
+        house = await keyed(GOOD[:1], url=f"http://127.0.0.1:{upstream.origin.port}")
+        for client in ("openai", "anthropic"):
+            reply = await ask(house, client, {**plain(client), "model": "exact-openai", "stream": stream})
+            assert reply.status == 401 and b"provided: [redacted]." in reply.body and b"secret" not in reply.body
 
 
 async def test_a_quota_of_requests(keyed: Any):

@@ -17,9 +17,10 @@ from running import BACKENDS, KEYS, configured
 from server_wire import CLIENTS, Wire, ask, plain, request, wire
 
 from interlingua import app
-from interlingua.config import Watched, load
+from interlingua.config import Watched, load, reload
 from interlingua.core import Core
 from interlingua.errors import Overloaded
+from interlingua.ir import Request
 from interlingua.mock import serve
 from interlingua.policies.admission import Admission
 from interlingua.routing import Decision
@@ -89,6 +90,16 @@ async def test_what_is_known_of_an_unchanged_backend_outlives_a_reload(tmp_path:
         assert new.status()["in_flight"] == 1 and not new.admission.admit()
         old.ready = False
         assert Core.after(old, config).readiness()["status"] == "draining"
+        await old.close()
+
+
+async def test_conversations_stay_where_they_are_over_a_reload(tmp_path: Path) -> None:
+    async with serve() as mock:
+        old = app.build(configured(tmp_path, mock.url)).core
+        decision, asked = Decision("openai", "m", "explicit", ""), Request(model="m", messages=[])
+        old.conversations.served(("", "m", 1), decision, asked, 5.0)
+        new = Core.after(old, configured(tmp_path, mock.url, '[routing]\nidle = "9s"'))
+        assert new.conversations.of(("", "m", 1), 6.0) == ("openai", "m")
         await old.close()
 
 
@@ -320,6 +331,17 @@ def test_a_configuration_is_equal_to_itself_read_again(tmp_path: Path) -> None:
     """Else every look at an unchanged file would be a reload."""
     config = configured(tmp_path, "http://127.0.0.1:1")
     assert load(config.source, KEYS) == load(config.source, KEYS)
+
+
+def test_a_reload_keeps_the_quotas_of_the_workers_that_run(tmp_path: Path) -> None:
+    """Another number of workers takes a restart: until then each of those that run has its own share, and no more."""
+    more = {"backends": BACKENDS + "[backends.gemini.limits]\nrpm = 12\n"}
+    old = configured(tmp_path, "http://127.0.0.1:1", "[server]\nworkers = 4", **more)
+    configured(tmp_path, "http://127.0.0.1:1", "[server]\nworkers = 1", **more)
+    new = reload(old, KEYS)
+    assert (new.server.workers, new.backends["gemini"].limits.rpm, new.overrides) == (4, 3, old.overrides)
+    assert new == reload(new, KEYS)
+    assert load(new.source, KEYS).backends["gemini"].limits.rpm == 12
 
 
 # As each SDK sees it

@@ -16,7 +16,7 @@ from running import House, Place, gateway_of
 from sdks_speakers import SPEAKERS, Ask
 from server_wire import CLIENTS, Json, ask, plain, request, said, wire
 
-from interlingua import config
+from interlingua import config, prices
 from interlingua.core import Core
 from interlingua.health import Health
 from interlingua.mock import MockServer
@@ -106,6 +106,27 @@ async def test_none_fails_while_one_of_three_is_well(begin: Begin, strategy: str
     # Five in a row open the breaker; those under way beside them count too. Then it is left alone.
     assert health(house, "killed").state == "open" and health(house, "killed").requests <= 5 + 8
     assert all(one.in_flight == 0 for name in ("killed", "limited", "well") for one in house.gateway.core.board.models(name))
+
+
+async def test_the_cheapest_by_list_price_is_asked(begin: Begin) -> None:
+    """Nobody waits for the table, and none fails before it is read."""
+    own = backend("own").replace('protocol = "openai"', 'protocol = "vllm"')
+    dear, cheap = backend("dear"), backend("cheap").replace('"gpt-4o"', '"gpt-4o-mini"')
+    house = await begin(own, dear, cheap, routing='strategy = "cheapest"')
+    assert (await ask(house, "anthropic", body("anthropic"))).status == 200
+    await asyncio.to_thread(prices.warm)
+    for stream in (False, True):
+        reply = await ask(house, "anthropic", body("anthropic", stream))
+        assert (reply.status, reply.heads["x-interlingua-backend"]) == (200, "cheap")
+
+
+async def test_prices_are_read_aside_and_only_where_they_are_wanted(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(prices, "warm_aside", lambda: asked.append("read"))
+    await begin(backend("a"), routing='strategy = "latency"')
+    assert not asked
+    await begin(backend("a"), routing='strategy = "cheapest"')
+    assert asked == ["read"]
 
 
 async def test_a_provider_that_comes_back_is_asked_again(begin: Begin) -> None:
@@ -313,6 +334,20 @@ async def test_an_active_check_takes_a_backend_out_and_in_again(begin: Begin) ->
     house.mock.app.operate = known
     await until(lambda: not station.down)
     assert (await ask(house, "openai", body("openai"))).heads["x-interlingua-backend"] == "checked"
+
+
+async def test_a_check_that_finds_every_key_resting_says_nothing(begin: Begin) -> None:
+    """Else a busy minute would take the backend out until the next check that succeeds."""
+    checked = backend("checked") + '[backends.checked.limits]\nrpm = 1\n[backends.checked.health]\npath = "/mock/scenarios"\n'
+    house = await begin(checked)
+    core = house.gateway.core
+    station = core.board.stations["checked"]
+    await until(lambda: station.free() > 0)  # the first check has used the quota up
+    core.checks.stop()
+    core.checks.begin()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not station.down
 
 
 def replace_status(reply: Any) -> Any:

@@ -4,7 +4,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from pools import BROKEN, Pool, decision
+from msgspec.structs import replace
+from pools import BROKEN, Pool, decision, said
 
 from interlingua.ir import Cache, Function, Message, Request, Text
 from interlingua.policies.sticky import CACHED, WARM
@@ -89,6 +90,20 @@ async def test_the_cheapest_is_asked_and_one_without_a_price_last():
     assert await pool.backends(1) == ["b"]
     pool.stations["b"].free = lambda: 9.0
     assert await pool.backends(1) == ["a"]
+
+
+@pytest.mark.parametrize("strategy", ["weighted", "least_busy", "latency", "cheapest"])
+async def test_who_would_leave_out_a_wish_comes_last_whatever_the_strategy(strategy: str):
+    pool = Pool("a b c", strategy=strategy, prices={"a": 0.1, "b": 1.0, "c": 2.0}, draws=[0.0] * 20)
+    (tier,) = pool.plan.tiers
+    pool.plan = replace(pool.plan, tiers=((replace(tier[0], weak=True), *tier[1:]),))
+    pool.stations["c"].priority = 20
+    pool.stations["b"].weight = 0
+    pool.acts["b"] = [said(), BROKEN]
+    pool.acts["c"] = [said(), BROKEN]
+    for _ in range(3):
+        await pool.ask()
+    assert pool.asked == ["b", "b", "c", "b", "c", "a"]
 
 
 @pytest.mark.parametrize("strategy", ["weighted", "least_busy", "latency", "cheapest"])

@@ -67,7 +67,9 @@ def _auto(config: Config) -> list[tuple[str, str, str, str]]:
 
     serving = sorted(config.backends.values(), key=lambda backend: backend.priority)
     kinds = [(backend.settings.protocol, backend.name) for backend in serving]
-    return [(EVIDENT[kind], name, "the same name", "auto") for kind, name in kinds if kind in EVIDENT]
+    rows = [(EVIDENT[kind], name, "the same name", "auto") for kind, name in kinds if kind in EVIDENT]
+    listed = [backend.name for backend in serving if backend.settings.capabilities != "auto"]
+    return rows + [("any other", name, "the same name", "capability, where it suffices") for name in listed]
 
 
 def _fallback(config: Config) -> list[tuple[str, str, str, str]]:

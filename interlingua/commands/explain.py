@@ -5,8 +5,10 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
+import msgspec
+
 from interlingua.commands import Commands, add_config, aligned, describe, protocol, read_json, told_losses, write
-from interlingua.config import Backend
+from interlingua.config import Backend, Config
 from interlingua.errors import ConfigError, GatewayError, InvalidRequest, Unsupported
 from interlingua.ir import Json, Request
 from interlingua.losses import Losses
@@ -27,6 +29,7 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--from", dest="source", metavar="PROTOCOL", help="the request's protocol (default: guessed from its body)"
     )
+    command.add_argument("--json", action="store_true", help="the decision as one JSON object")
     command.add_argument("request", nargs="?", metavar="REQUEST.json", help="a client's request; `-` is stdin")
     command.set_defaults(run=run, stays=False)
 
@@ -48,24 +51,31 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             plan = router.plan_for(model, TEXT)
     except Unsupported as error:
+        if arguments.json:
+            write(_encoded({"model": model, "error": str(error)}))
+            return 1
         write(aligned([*_asked(model, asked), ("refused", str(error))]) + "\n")
         return 1
     decision = plan.first
     backend = config.backends[decision.backend]
+    dressed = agents.dressed(asked.request) if asked else None
+    losses = _losses(asked, dressed, decision.model, backend) if asked and dressed else []
+    if arguments.json:
+        write(_encoded(_object(config, model, plan, asked, dressed, losses)))
+        return 0
     rows = [
         *_asked(model, asked),
         ("needs", ", ".join(named(plan.needs))),
-        *([("prompt", f"about {estimate(agents.dressed(asked.request))} tokens")] if asked else []),
+        *([("prompt", f"about {estimate(dressed)} tokens")] if dressed else []),
         ("backend", f"{backend.name} ({backend.settings.protocol} at {backend.url})"),
         ("provider model", decision.model),
         ("route", f"{decision.route}: {decision.reason}"),
-        *(("same pool", f"{other.backend}: {other.model}") for other in plan.tiers[0][1:]),
+        *_pool(config, plan),
         *(("then", f"{other.backend}: {other.model} ({other.reason})") for tier in plan.tiers[1:] for other in tier),
         *(("passed over", f"{other.backend}: {other.model} {other.why}") for other in plan.refused),
         *(() if model.startswith(PREFIX) else _otherwise(router, model, plan)),
+        *losses,
     ]
-    if asked:
-        rows += _losses(asked, agents.dressed(asked.request), decision.model, backend)
     write(aligned(rows) + "\n")
     return 0
 
@@ -74,8 +84,37 @@ def _asked(model: str, asked: "_Asked | None") -> list[tuple[str, str]]:
     return [("model", model), *([("protocol", asked.told)] if asked else [])]
 
 
+def _pool(config: Config, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Who else serves the name, and who of them is asked."""
+    pool = plan.tiers[0]
+    least = min(config.backends[one.backend].priority for one in pool)
+    for other in pool[1:]:
+        priority = config.backends[other.backend].priority
+        reserve = f", priority {priority}: a reserve" if priority > least else ""
+        yield "same pool", f"{other.backend}: {other.model}{reserve}{', lacks a wish: tried last' if other.weak else ''}"
+    if len(pool) > 1:
+        yield "strategy", f"{config.routing.strategy}, among those that are well"
+
+
+def _object(
+    config: Config, model: str, plan: Plan, asked: "_Asked | None", dressed: Request | None, losses: list[tuple[str, str]]
+) -> dict[str, Any]:
+    """The decision for programs. `tiers` are tried in turn; `tokens` is the prompt's estimate."""
+    told: dict[str, Any] = {"model": model, "needs": named(plan.needs), "strategy": config.routing.strategy}
+    if asked and dressed:
+        told |= {"protocol": asked.source.NAME, "tokens": estimate(dressed)}
+        told["losses"] = [words if name == "loss" else f"{name}: {words}" for name, words in losses]
+    return told | {"tiers": plan.tiers, "refused": plan.refused}
+
+
+def _encoded(told: dict[str, Any]) -> str:
+    return msgspec.json.format(msgspec.json.encode(told)).decode() + "\n"
+
+
 def _otherwise(router: Router, model: str, plan: Plan) -> Iterator[tuple[str, str]]:
-    """Where else the name would lead, were the steps before it left out."""
+    """Where else the name would lead, were the steps before it left out. One that names its backend is led nowhere else."""
+    if plan.first.route == "explicit":
+        return
     told = {(one.backend, one.model) for tier in plan.tiers for one in tier} | {(one.backend, one.model) for one in plan.refused}
     for pool in router.pools(model):
         for other in pool:

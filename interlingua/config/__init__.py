@@ -4,12 +4,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path as File
 
+from msgspec.structs import replace
+
 from interlingua.config.checks import LONGEST_TAG, NOT_YET
 from interlingua.config.document import read_document
 from interlingua.config.environment import SOURCE, from_environment
 from interlingua.config.resolve import build
 from interlingua.config.settings import (
     INSTALL_CLI,
+    PATIENCE,
     Agent,
     Auth,
     Backend,
@@ -33,6 +36,7 @@ __all__ = [
     "INSTALL_CLI",
     "LONGEST_TAG",
     "NOT_YET",
+    "PATIENCE",
     "Agent",
     "Auth",
     "Backend",
@@ -75,5 +79,8 @@ def find(path: str | None, env: Mapping[str, str], overrides: Overrides | None =
 
 
 def reload(config: Config, env: Mapping[str, str]) -> Config:
-    """The same source read again, under the same overrides. Raises ConfigError; `config` stays as it is."""
-    return find(None if config.source == SOURCE else config.source, env, config.overrides)
+    """The same source read again, under the same overrides, for as many workers as run: each keeps to its share of the
+    quotas. Raises ConfigError; `config` stays as it is."""
+    running = replace(config.overrides, workers=config.server.workers)
+    read = find(None if config.source == SOURCE else config.source, env, running)
+    return replace(read, overrides=config.overrides)

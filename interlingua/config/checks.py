@@ -11,7 +11,7 @@ from msgspec.structs import fields
 from interlingua.config.document import Document, Problems
 from interlingua.config.lines import Path
 from interlingua.config.reader import did_you_mean
-from interlingua.config.settings import Agent, Auth, BackendSettings, CliSettings, Limits, Routing, Settings
+from interlingua.config.settings import PATIENCE, Agent, Auth, BackendSettings, CliSettings, Limits, Routing, Settings
 from interlingua.config.values import backend_name, covers
 from interlingua.errors import ConfigError
 
@@ -105,6 +105,8 @@ def _check_routing(routing: Routing, backends: dict[str, BackendSettings], probl
         problems.add(("routing", "default_backend"), f"names no backend ({default})" + did_you_mean(default, list(backends)))
     elif default is not None and "fallback" not in routing.order:
         problems.add(("routing", "default_backend"), "is never reached: routing.order lacks fallback")
+    if routing.backoff > PATIENCE:
+        problems.add(("routing", "backoff"), f"is longer than a request waits in all, {PATIENCE:.0f}s")
     for model, targets in routing.fallbacks.items():
         if model.count("*") > 1:
             problems.add(("routing", "fallbacks", model), "has more than one `*`")

@@ -62,6 +62,9 @@ Kind = Literal[
 ]
 
 
+PATIENCE: Final = 30.0  # seconds a request waits in all, for keys and between attempts; past them its client is told
+
+
 class Server(Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 9000  # 0: any free one
@@ -116,6 +119,7 @@ class Routing(Struct, frozen=True, kw_only=True):
     first_byte: PositiveDuration = 120.0
     idle: PositiveDuration = 120.0
     attempts: AtLeastOne = 3
+    backoff: PositiveDuration = 0.25  # before the same backend is asked again, the first time
     retry_on: tuple[RetryOn, ...] = ("429", "5xx", "timeout", "connect")
     heartbeat: Duration = 15.0  # 0: off
     whole_heartbeat: Duration = 0.0  # 0: off

@@ -50,6 +50,8 @@ def settings(env: Mapping[str, str], names: dict[Path, str]) -> dict[str, dict[s
             put("routing", "deadline", f"{silence:.3f}s", "TIMEOUT")
     if retries := env.get("MAX_RETRIES"):
         put("routing", "attempts", _count("MAX_RETRIES", retries) + 1, "MAX_RETRIES")
+    if delay := env.get("RETRY_DELAY"):
+        put("routing", "backoff", f"{_seconds('RETRY_DELAY', delay):.3f}s", "RETRY_DELAY")
     if env.get("DEBUG", "").lower() in _YES:
         put("log", "level", "debug", "DEBUG")
     return found

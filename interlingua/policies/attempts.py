@@ -17,8 +17,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from interlingua.config import Routing
-from interlingua.errors import GatewayError, Overloaded, ProviderFailure, RateLimited, UpstreamError
+from interlingua.config import PATIENCE, Routing
+from interlingua.errors import GatewayError, InvalidRequest, Overloaded, ProviderFailure, RateLimited, UpstreamError
 from interlingua.health import Board, Cause, Health, cause_of
 from interlingua.ir import AnyEvent, ChoiceEnd, Failure, Finish, Request, Response
 from interlingua.metrics import FALLBACKS, RETRIES, Metrics
@@ -28,8 +28,7 @@ from interlingua.policies.sticky import Conversations, Name
 from interlingua.policies.strategies import Candidate, Cost, strategy_of
 from interlingua.routing import Decision, Plan
 
-PATIENCE: Final = 30.0  # seconds a request waits in all, for keys and between attempts; past them its client is told
-_BACK_OFF: Final = 0.25, 8.0  # seconds before the first repetition, doubled for each, and at most
+_LONGEST: Final = 8.0  # seconds that waits grow to, where the first is not longer itself
 _ONCE: Final = frozenset(("context_window", "content_filter"))  # would be the same again
 _TOLD: Final = 8  # attempts told of to a client
 _PLANS: Final = 4096  # whose candidates are remembered
@@ -48,7 +47,8 @@ _TELLING: Final[dict[Cause | None, int]] = {
 
 class Field:
     """A plan's candidates. `ranks`: those that the strategy chooses among, the foremost first: a tier, or where not the order
-    itself is the strategy, those of a tier with one `priority`. `choice`: whether the pool has more than one."""
+    itself is the strategy, those of a tier with one `priority`; the weak come after all others of their tier. `choice`:
+    whether the pool has more than one."""
 
     __slots__ = ("_plan", "at", "choice", "first", "ranks")
 
@@ -58,9 +58,9 @@ class Field:
         for number, tier in enumerate(plan.tiers):
             told = tier if not number else [replace(one, route="fallback") for one in tier]
             candidates = [Candidate(decision, board.of(decision), number) for decision in told]
-            priorities = [0] if in_order else sorted({one.health.station.priority for one in candidates})
-            for priority in priorities:
-                self.ranks.append([one for one in candidates if in_order or one.health.station.priority == priority])
+            ranked = [(0, 0) if in_order else (one.decision.weak, one.health.station.priority) for one in candidates]
+            for rank in sorted(set(ranked)):
+                self.ranks.append([one for one, its in zip(candidates, ranked, strict=True) if its == rank])
         self.at = {_at(one.decision): one for rank in reversed(self.ranks) for one in rank}
         self.choice = len(plan.tiers[0]) > 1
         self.first = self.ranks[0][0]
@@ -100,7 +100,7 @@ class Attempts:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self._most = routing.attempts
+        self._most, self._first_wait = routing.attempts, routing.backoff
         self._retried = frozenset(routing.retry_on)
         self._in_order = routing.strategy == "priority"
         self._strategy = strategy_of(routing.strategy, cost, draw)
@@ -152,15 +152,15 @@ class Attempts:
         field = self._field(call.plan)
         while True:
             cause = self._note(call, candidate, error.failure, trail)
-            if cause not in self._retried or call.attempts >= self._most:
+            if call.attempts >= self._most or not (cause in self._retried or isinstance(error, InvalidRequest)):
                 raise self._final(trail, error) from None
             failed = candidate.decision
             call.request = trail.request
             candidate = await self._chosen(call, field, trail)
-            self._metrics.count(RETRIES, (failed.backend, failed.model, str(cause)))
+            self._metrics.count(RETRIES, (failed.backend, failed.model, cause or error.failure.kind))
             try:
                 answer = await self._ask(call, next, candidate)
-            except FAILED as another:
+            except (*FAILED, InvalidRequest) as another:  # one who cannot carry the request hides no other's failure
                 error = another
                 continue
             return candidate, answer
@@ -230,15 +230,23 @@ class Attempts:
         trail.failures.append((candidate, failure, cause))
         decision = candidate.decision
         call.tried.append(f"{decision.backend}/{decision.model};{cause or failure.status}")
-        grown = _BACK_OFF[0] * 2 ** sum(one.health is candidate.health for one, _, _ in trail.failures[:-1])
-        wait = max(min(grown, _BACK_OFF[1]) * (0.5 + 0.5 * self._draw()), failure.retry_after or 0.0)
-        trail.again[_at(decision)] = inf if cause in _ONCE else self._clock() + wait
+        trail.again[_at(decision)] = self._clock() + self._pause(candidate, failure, cause, trail)
         return cause
+
+    def _pause(self, candidate: Candidate, failure: Failure, cause: Cause | None, trail: Trail) -> float:
+        """Seconds after which one that failed may be asked again; inf: never."""
+        if cause is None or cause in _ONCE:
+            return inf
+        if cause == "429" and not candidate.health.station.one_key:
+            return 0.0  # one of its keys rests, and another may be free
+        grown = self._first_wait * 2 ** sum(one.health is candidate.health for one, _, _ in trail.failures[:-1])
+        jittered = min(grown, max(_LONGEST, self._first_wait)) * (0.5 + 0.5 * self._draw())
+        return max(jittered, failure.retry_after or 0.0)
 
     def _final(self, trail: Trail, error: GatewayError) -> GatewayError:
         """What the client is told. A failure that no other attempt would mend is told as it is, but for a fallback's own."""
         candidate, _, cause = trail.failures[-1]
-        if len(trail.failures) == 1 or (cause not in self._retried and not candidate.tier):
+        if len(trail.failures) == 1 or not (cause in self._retried or candidate.tier or isinstance(error, InvalidRequest)):
             return error
         return trail.verdict()
 

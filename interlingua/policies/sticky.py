@@ -31,6 +31,10 @@ class Conversations:
         self._limit = limit
         self._known: OrderedDict[Name, tuple[str, str, float]] = OrderedDict()
 
+    def inherit(self, before: "Conversations") -> None:
+        """Goes on with what another knew; a backend that is no more is asked by nobody."""
+        self._known = before._known
+
     def __len__(self) -> int:
         return len(self._known)
 

@@ -43,7 +43,11 @@ class Choice:
                 self.refused[at] = Refusal(*at, why)
                 continue
             self._taken.add(at)
-            (weak if able.weak & self.needs else good).append(decision)
+            if lost := able.weak & self.needs:
+                reason = f"{decision.reason}; it lacks {', '.join(named(lost))}: who does not comes first"
+                weak.append(replace(decision, weak=True, reason=reason))
+            else:
+                good.append(decision)
         return (*good, *weak)
 
     def knows(self, backend: str, model: str) -> bool:

@@ -10,13 +10,15 @@ Route = Literal["model_mapping", "explicit", "auto", "capability", "fallback"]
 
 
 class Decision(Struct, frozen=True):
-    """`model` is the provider's name. `key` is the mapping key that matched, "" where none did."""
+    """`model` is the provider's name. `key` is the mapping key that matched, "" where none did. `weak`: it would leave out a
+    wish of the request, and is asked after those of its tier that would not."""
 
     backend: str
     model: str
     route: Route
     reason: str
     key: str = ""
+    weak: bool = False
 
 
 class Refusal(Struct, frozen=True):
