@@ -22,6 +22,7 @@ SHAPES = {
         "serviceAccount.annotations.eks\\.amazonaws\\.com/role-arn=arn:aws:iam::1:role/r",
         "imagePullSecrets[0].name=pull",
         "workers=2",
+        "persistence.claim=tasks",
     ],
     "least": ["podDisruptionBudget.enabled=false", "serviceAccount.create=false"],
 }
