@@ -137,7 +137,8 @@ def hosts() -> Iterator[str]:
     yield from ("## Hosts", "", "| host | speaks | beside its protocol's rows |", "|---|---|---|")
     for host in HOSTS.values():
         speaks = [_NAMES[host.protocol]] + [f"{_NAMES[row.protocol]} for {name}" for name, row in host.families.items()]
-        yield f"| {host.name} | {', '.join(speaks)} | {quirks(host)} |"
+        told = "a program, not a server: [what it takes](gemini-cli.md)" if host.name == "gemini-cli" else quirks(host)
+        yield f"| {host.name} | {', '.join(speaks)} | {told} |"
     yield ""
 
 
