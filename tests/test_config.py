@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields, replace
 
-from interlingua.config import NOT_YET, Backend, Base, Overrides, checks, find, load, reload
+from interlingua.config import Backend, Base, Overrides, checks, find, load, reload
 from interlingua.config.document import Document, Problems, read_document
 from interlingua.config.reader import _Reader, read_settings
 from interlingua.config.resolve import build
@@ -520,8 +520,7 @@ key_env = "CI_KEY"
 """
 
 
-def test_the_whole_contract_is_read(write: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(checks, "NOT_YET", {})
+def test_the_whole_contract_is_read(write: Any):
     document = read_document(write(CONTRACT))
     settings = read_settings(document)
     checks.check_settings(document, settings)
@@ -533,27 +532,13 @@ def test_the_whole_contract_is_read(write: Any, monkeypatch: pytest.MonkeyPatch)
     assert settings.auth.keys[0].name == "ci" and settings.auth.aws_keys[0].access_key_id == "AKIAVIRTUAL"
 
 
-def test_a_fallback_may_be_any_name_that_is_mapped(write: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(checks, "NOT_YET", {})
+def test_a_fallback_may_be_any_name_that_is_mapped(write: Any):
     text = MINIMAL + '[backends.mock.model_mapping]\n"a/x" = "m"\n"meta/*-8b" = "*"\n[routing.fallbacks]\nm = ["{}"]\n'
     for good in ("mock/anything", "a/x", "meta/llama-8b", "meta/-8b", "plain"):
         assert load(write(text.format(good)), {}).routing.fallbacks == {"m": (good,)}
     for bad in ("a/y", "meta/8b", "meta/llama"):
         assert "routing.fallbacks.m[0] names no backend" in refused(write(text.format(bad)))[0]
     assert load(write(text.format("a/y") + "[routing]\ndefault_backend = 'mock'\n"), {}).routing.default_backend == "mock"
-
-
-def test_what_this_version_lacks_is_refused_by_name(write: Any):
-    """The file above sets each of these to something else than its default."""
-    said = refused(write(CONTRACT))
-    for pattern, refused_values in NOT_YET.items():
-        shape = re.escape(pattern).replace(r"\*", r"\w+")
-        what = (
-            "cannot be .* yet: this version does not have it"
-            if refused_values
-            else "is not available in this version: leave it out"
-        )
-        assert [line for line in said if re.fullmatch(rf"interlingua\.toml:\d+: {shape} {what}\.", line)], pattern
 
 
 def test_defaults_written_out_are_accepted(write: Any):
@@ -597,8 +582,7 @@ def test_keys_come_from_the_environment_and_stay_hidden(write: Any):
         msgspec.json.encode(config)
 
 
-def test_key_pools(write: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(checks, "NOT_YET", {})
+def test_key_pools(write: Any):
     Path("keys.txt").write_text("# two\nk1\n\n k2 \n")
     Path("none.txt").write_text("# none\n")
     Path("torn.txt").write_text("hun ter2\n")
@@ -621,7 +605,6 @@ def test_key_pools(write: Any, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_client_keys(write: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(checks, "NOT_YET", {})
     text = MINIMAL + '[auth]\nmode = "keys"\n[[auth.keys]]\nname = "a"\nkey_env = "A"\n[[auth.keys]]\nname = "b"\nkey_env = "B"\n'
     aws = '[[auth.aws_keys]]\naccess_key_id = "AKIA"\nsecret_env = "A"\n'
     config = load(write(text + aws), ENV)
@@ -723,18 +706,6 @@ def test_the_manual_has_the_right_defaults():
                 value = tomllib.loads(f"x = {rows[field.name]}")["x"]
                 hint = get_type_hints(kind, include_extras=True)[field.name]
                 assert _Reader(problems).value(hint, value, ()) == field.default, field.name
-
-
-def test_the_manual_says_what_is_not_yet():
-    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
-    for path, values in NOT_YET.items():
-        section, _, key = path.replace("*", "NAME").rpartition(".")
-        rows = re.search(rf"## `\[{re.escape(section)}\]`\n(.*?)(\n## |\Z)", text, re.DOTALL)
-        row = re.search(rf"^\| `{key}` .*$", rows[1], re.MULTILINE) if rows else None
-        own = re.search(rf"## `\[+{re.escape(path.replace('*', 'NAME'))}\]+`\n(.*?)(\n## |\Z)", text, re.DOTALL)
-        where = row[0] if row else own[1] if own else ""
-        assert re.search("not yet", where, re.IGNORECASE), path
-        assert all(f'`"{value}"`' in where for value in values or ()), path
 
 
 def test_the_example_works_as_it_stands(monkeypatch: pytest.MonkeyPatch):

@@ -9,7 +9,7 @@ from hypothesis import given
 from server_wire import PATHS, ask, plain, said
 from strategies import requests
 
-from interlingua.config import Overrides, checks
+from interlingua.config import Overrides
 from interlingua.config.document import Document
 from interlingua.config.resolve import build
 from interlingua.errors import Unsupported
@@ -58,11 +58,6 @@ shared = "gemini-2.5-flash"
 """
 IMAGE = Media(kind="image", data="AAAA", mime="image/png")
 AUDIO = Media(kind="audio", data="AAAA", mime="audio/wav")
-
-
-@pytest.fixture(autouse=True)
-def all_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "NOT_YET", {})
 
 
 def router(text: str = HOUSE, **routing: Any) -> Router:

@@ -6,7 +6,7 @@ from pathlib import Path as File
 
 from msgspec.structs import replace
 
-from interlingua.config.checks import LONGEST_TAG, NOT_YET
+from interlingua.config.checks import LONGEST_TAG
 from interlingua.config.document import read_document
 from interlingua.config.environment import SOURCE, from_environment
 from interlingua.config.resolve import build
@@ -35,7 +35,6 @@ from interlingua.config.watched import Watched
 __all__ = [
     "INSTALL_CLI",
     "LONGEST_TAG",
-    "NOT_YET",
     "PATIENCE",
     "Agent",
     "Auth",

@@ -1,12 +1,8 @@
 """What no single value can tell: settings that contradict each other, names that lead nowhere, and what this version lacks."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, cast
-
-import msgspec
-from msgspec import Struct
-from msgspec.structs import fields
+from collections.abc import Sequence
+from typing import Final
 
 from interlingua.config.document import Document, Problems
 from interlingua.config.lines import Path
@@ -14,10 +10,6 @@ from interlingua.config.reader import did_you_mean
 from interlingua.config.settings import PATIENCE, Agent, Auth, BackendSettings, CliSettings, Limits, Routing, Settings
 from interlingua.config.values import backend_name, covers
 from interlingua.errors import ConfigError
-
-# Settings that are read and then refused, because what they ask for is not in this version: the key path (`*` is any name)
-# and the values refused; None: any but the default.
-NOT_YET: Final[dict[str, tuple[str, ...] | None]] = {}
 
 # Settings that only these protocols have
 _ONLY: Final[dict[str, tuple[str, ...]]] = {
@@ -37,7 +29,6 @@ _LOCATION: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 def check_settings(document: Document, settings: Settings) -> None:
     """Raises ConfigError with all that is wrong; the environment is not looked at."""
     problems = Problems(document)
-    _check_absent(settings, problems)
     _check_auth(settings.auth, problems)
     _check_routing(settings.routing, settings.backends, problems)
     for name, backend in settings.backends.items():
@@ -48,40 +39,6 @@ def check_settings(document: Document, settings: Settings) -> None:
     problems.settle()
     if not settings.backends:
         raise ConfigError(f'{document.name}: has no backends; add one, for example [backends.mock] with protocol = "mock".')
-
-
-def _check_absent(settings: Settings, problems: Problems) -> None:
-    for pattern, refused in NOT_YET.items():
-        for path, value, default in _found(settings, tuple(pattern.split(".")), ()):
-            if refused is None and not _is_default(value, default):
-                problems.add(path, "is not available in this version: leave it out")
-            elif refused is not None and value in refused:
-                problems.add(path, f"cannot be {value} yet: this version does not have it")
-
-
-def _found(value: Any, pattern: Path, path: Path) -> Iterator[tuple[Path, Any, Any]]:
-    """(path, value, default) of each setting the pattern leads to."""
-    head, rest = pattern[0], pattern[1:]
-    if isinstance(value, dict):
-        for name, inner in cast("dict[str, Any]", value).items():
-            yield from _found(inner, rest, (*path, name))
-        return
-    inner, default = getattr(value, str(head)), _default(value, str(head))
-    if rest:
-        yield from _found(inner, rest, (*path, head))
-    else:
-        yield (*path, head), inner, default
-
-
-def _default(value: Struct, name: str) -> Any:
-    field = next(field for field in fields(value) if field.name == name)
-    return field.default if field.default is not msgspec.NODEFAULT else None
-
-
-def _is_default(value: Any, default: Any) -> bool:
-    if isinstance(value, dict):
-        return not any(cast("dict[str, Any]", value).values())
-    return value == default
 
 
 def _check_auth(auth: Auth, problems: Problems) -> None:
