@@ -175,6 +175,6 @@ def _provider(backend: Backend, client: Client, routing: Routing, metrics: Metri
 
 def _stations(providers: dict[str, Provider]) -> dict[str, Station]:
     return {
-        name: Station(name, provider.backend.settings.weight, provider.backend.priority, provider.free if provider.ring else None)
-        for name, provider in providers.items()
+        name: Station(name, one.backend.settings.weight, one.backend.priority, one.ring.pool.wait if one.ring else None)
+        for name, one in providers.items()
     }

@@ -5,8 +5,9 @@ of real time no key gets more than its quota, and 120/121 of it can be used.
 """
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final, Literal
+from collections.abc import Callable, Collection
+from math import inf
+from typing import Any, Final, Literal, cast
 
 from msgspec import Struct
 
@@ -18,85 +19,108 @@ Rest = Literal["quota", "rate_limit", "refused"]
 Reason = Literal["turn", "quota", "rate_limit", "refused"]
 
 
-class Lease(Struct, frozen=True):
-    """A key's number from 0, and what was counted against its quota, when."""
+class Slot:
+    """A part of a window, and what was counted in it. `number` -1: the window has passed, and it counts no more."""
+
+    __slots__ = ("number", "requests", "tokens")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.requests = self.tokens = 0
+
+
+class Lease(Struct):
+    """A key's number from 0, what was counted of its tokens, and in which slot of its minute."""
 
     key: int
     tokens: int
-    at: float
+    slot: Slot
     reason: Reason | None  # why it is another key than last time; None: it is not
+    refused: tuple[tuple[int, int], ...] = ()  # the keys that were refused before it, each with the status of that
 
 
 class _Window:
-    """One quota of one key. Amounts are requests or tokens; times are the clock's seconds."""
+    """What one key may be asked within `seconds`: requests and tokens, inf where that is not limited."""
 
-    __slots__ = ("_counts", "_slot", "quota", "used")
+    __slots__ = ("_length", "_slots", "ends", "now", "requests", "room", "tokens", "token_room")
 
-    def __init__(self, quota: int, seconds: float) -> None:
-        self.quota = quota
-        self.used = 0
-        self._slot = seconds / _SLOTS
-        self._counts: deque[list[int]] = deque()  # [slot, amount], oldest first
+    def __init__(self, seconds: float, room: float, token_room: float) -> None:
+        self.room, self.token_room = room, token_room
+        self.requests = self.tokens = 0  # counted, all slots together
+        self.now = Slot(-1)
+        self.ends = 0.0  # when the slot of now does
+        self._length = seconds / _SLOTS
+        self._slots: deque[Slot] = deque()  # the oldest first
 
-    def wait(self, amount: int, now: float) -> float:
-        """Seconds until `amount` fits, 0.0: it does. More than the whole quota is taken for the whole."""
-        if self.used + amount <= self.quota:  # what is to be forgotten would but make more room
-            return 0.0
-        amount = min(amount, self.quota)
+    def turn(self, now: float) -> Slot:
+        """A new slot of now."""
         self.forget(now)
-        over = self.used + amount - self.quota
-        if over <= 0:
-            return 0.0
-        for slot, counted in self._counts:
-            over -= counted
-            if over <= 0:
-                return max((slot + 1 + _SLOTS) * self._slot - now, 0.001)
-        return 0.0
+        number = int(now / self._length)
+        self.ends = (number + 1) * self._length
+        slot = self.now = Slot(number)
+        self._slots.append(slot)
+        return slot
+
+    def count(self, requests: int, tokens: int, now: float) -> Slot:
+        slot = self.now if now < self.ends else self.turn(now)
+        slot.requests += requests
+        slot.tokens += tokens
+        self.requests += requests
+        self.tokens += tokens
+        return slot
+
+    def give_back(self, tokens: int, slot: Slot) -> None:
+        """What was counted in a slot and not used, where it is still counted."""
+        if slot.number >= 0:
+            slot.tokens -= tokens
+            self.tokens -= tokens
 
     def forget(self, now: float) -> None:
-        oldest = int(now / self._slot) - _SLOTS
-        while self._counts and self._counts[0][0] < oldest:
-            self.used -= self._counts.popleft()[1]
+        oldest = int(now / self._length) - _SLOTS
+        while self._slots and self._slots[0].number < oldest:
+            slot = self._slots.popleft()
+            slot.number = -1
+            self.requests -= slot.requests
+            self.tokens -= slot.tokens
 
-    def add(self, amount: int, now: float) -> None:
-        slot = int(now / self._slot)
-        self.used += amount
-        if self._counts and self._counts[-1][0] >= slot:  # a clock never goes back, but rounding may
-            self._counts[-1][1] += amount
-        else:
-            self.forget(now)
-            self._counts.append([slot, amount])
-
-    def give_back(self, amount: int, at: float) -> None:
-        """What was counted at `at` and not used, where it is still counted."""
-        slot = int(at / self._slot)
-        for entry in reversed(self._counts):
-            if entry[0] == slot:
-                back = min(amount, entry[1])
-                entry[1] -= back
-                self.used -= back
-                return
+    def wait(self, tokens: int, now: float) -> float:
+        """Seconds until one request of so many tokens fits, 0.0: it does. More than the whole is taken for the whole."""
+        self.forget(now)
+        over = self.requests + 1 - self.room
+        tokens_over = self.tokens + min(tokens, self.token_room) - self.token_room
+        if over <= 0 and tokens_over <= 0:
+            return 0.0
+        for slot in self._slots:
+            over -= slot.requests
+            tokens_over -= slot.tokens
+            if over <= 0 and tokens_over <= 0:
+                return max((slot.number + 1 + _SLOTS) * self._length - now, 0.001)
+        return 0.0
 
 
 class _Key:
-    __slots__ = ("refusals", "requests", "rest", "tokens", "until")
+    """Within the minute requests and tokens are counted; `day` is None where a day has no quota."""
 
-    def __init__(self, rpm: int | None, rpd: int | None, tpm: int | None) -> None:
-        self.requests = [_Window(quota, span) for quota, span in ((rpm, _MINUTE), (rpd, _DAY)) if quota is not None]
-        self.tokens = _Window(tpm, _MINUTE) if tpm is not None else None
+    __slots__ = ("day", "minute", "number", "refusals", "rest", "until")
+
+    def __init__(self, number: int, rpm: int | None, rpd: int | None, tpm: int | None) -> None:
+        self.number = number
+        self.minute = _Window(_MINUTE, inf if rpm is None else rpm, inf if tpm is None else tpm)
+        self.day = None if rpd is None else _Window(_DAY, rpd, inf)
         self.until = 0.0  # it rests until then
         self.rest: Rest = "rate_limit"
         self.refusals = 0  # 429s in a row
 
+    def is_free(self, tokens: int, now: float) -> bool:
+        """Nearly always seen at once: what is still to be forgotten would but make more room."""
+        minute = self.minute
+        if minute.requests < minute.room and minute.tokens + tokens <= minute.token_room and self.day is None:
+            return self.until <= now
+        return self.wait(tokens, now) <= 0.0
+
     def wait(self, tokens: int, now: float) -> float:
-        longest = self.until - now if self.until > now else 0.0
-        for window in self.requests:
-            if window.used >= window.quota:
-                longest = max(longest, window.wait(1, now))
-        window = self.tokens
-        if window is not None and window.used + tokens > window.quota:
-            longest = max(longest, window.wait(tokens, now))
-        return longest
+        longest = max(0.0, self.until - now, self.minute.wait(tokens, now))
+        return longest if self.day is None else max(longest, self.day.wait(0, now))
 
 
 class KeyPool:
@@ -108,56 +132,63 @@ class KeyPool:
     def __init__(
         self, count: int, clock: Callable[[], float], rpm: int | None = None, rpd: int | None = None, tpm: int | None = None
     ) -> None:
-        self._keys = [_Key(rpm, rpd, tpm) for _ in range(count)]
+        self._keys = [_Key(number, rpm, rpd, tpm) for number in range(count)]
         self._clock = clock
-        self._limits = {name: limit for name, limit in (("rpm", rpm), ("rpd", rpd), ("tpm", tpm)) if limit is not None}
+        self._limits = (rpm, rpd, tpm)
         self.counts_tokens = tpm is not None
         self._next = 0
-        self._last: int | None = None
+        self._last = -1
 
-    def take(self, tokens: int = 0, without: frozenset[int] = frozenset()) -> Lease | float:
+    def inherit(self, before: "KeyPool") -> None:
+        """Goes on with what another counted of the same keys under the same limits."""
+        self._keys, self._next, self._last = before._keys, before._next, before._last
+
+    def take(self, tokens: int = 0, without: Collection[int] = ()) -> Lease | float:
         """The key whose turn it is, or the first after it that is free; else the seconds until one is. `tokens` is what the
         request may use; `without` are keys not to be taken, for which nobody waits."""
-        now, shortest, count = self._clock(), float("inf"), len(self._keys)
-        if not without and self._keys[self._next].wait(tokens, now) <= 0.0:
-            return self._leased(self._next, tokens, now, "turn")
-        reason: Reason = "turn"
-        for number in ((self._next + step) % count for step in range(count)):
-            if number in without:
+        now = self._clock()
+        key = self._keys[self._next]
+        if not without and key.is_free(tokens, now):
+            return self._leased(key, tokens, now, "turn")
+        return self._searched(tokens, now, without)
+
+    def _searched(self, tokens: int, now: float, without: Collection[int]) -> Lease | float:
+        shortest, reason = inf, cast(Reason, "turn")
+        for key in (*self._keys[self._next :], *self._keys[: self._next]):
+            if key.number in without:
                 continue
-            key = self._keys[number]
             wait = key.wait(tokens, now)
             if wait <= 0.0:
-                return self._leased(number, tokens, now, reason)
+                return self._leased(key, tokens, now, reason)
             reason = key.rest if key.until > now else "quota"
             shortest = min(shortest, wait)
         return shortest
 
-    def _leased(self, number: int, tokens: int, now: float, reason: Reason) -> Lease:
-        key = self._keys[number]
-        for window in key.requests:
-            window.add(1, now)
-        if key.tokens is not None:
-            tokens = min(tokens, key.tokens.quota)
-            key.tokens.add(tokens, now)
-        changed = self._last is not None and number != self._last
-        self._last, self._next = number, (number + 1) % len(self._keys)
-        return Lease(number, tokens, now, reason if changed else None)
+    def _leased(self, key: _Key, tokens: int, now: float, reason: Reason) -> Lease:
+        minute, number = key.minute, key.number
+        if tokens > minute.token_room:
+            tokens = int(minute.token_room)
+        slot = minute.count(1, tokens, now)
+        if key.day is not None:
+            key.day.count(1, 0, now)
+        last, self._last = self._last, number
+        self._next = (number + 1) % len(self._keys)
+        return Lease(number, tokens, slot, None if number == last or last < 0 else reason)
 
     def settle(self, lease: Lease, tokens: int | None = None) -> None:
         """The key was good. `tokens` is what was used in truth; None: not known, what was reserved stands."""
         key = self._keys[lease.key]
         key.refusals = 0
-        if tokens is None or key.tokens is None:
+        if tokens is None or tokens == lease.tokens:
             return
         if tokens < lease.tokens:
-            key.tokens.give_back(lease.tokens - tokens, lease.at)
-        elif tokens > lease.tokens:
-            key.tokens.add(tokens - lease.tokens, self._clock())
+            key.minute.give_back(lease.tokens - tokens, lease.slot)
+        else:
+            key.minute.count(0, tokens - lease.tokens, self._clock())
 
-    def cool(self, lease: Lease, seconds: float | None = None, rest: Rest = "rate_limit") -> float:
-        """Lets the key rest; None: longer each time in a row. Returns the seconds."""
-        key = self._keys[lease.key]
+    def cool(self, number: int, seconds: float | None = None, rest: Rest = "rate_limit") -> float:
+        """Lets a key rest; None: longer each time in a row. Returns the seconds."""
+        key = self._keys[number]
         length = min(self.FIRST * 2**key.refusals, self.LONGEST) if seconds is None else seconds
         key.refusals = min(key.refusals + 1, 16)
         until = self._clock() + length
@@ -167,27 +198,23 @@ class KeyPool:
 
     def wait(self, tokens: int = 0) -> float:
         """Seconds until any key is free, 0.0: now."""
-        now, shortest = self._clock(), float("inf")
-        for key in self._keys:
-            wait = key.wait(tokens, now)
-            if wait <= 0.0:
-                return 0.0
-            shortest = min(shortest, wait)
-        return shortest
+        now = self._clock()
+        if self._keys[self._next].is_free(tokens, now):
+            return 0.0
+        return min(key.wait(tokens, now) for key in self._keys)
 
     def told(self) -> list[dict[str, Any]]:
         """For people: each key by its number from 1, how long it rests and why, and what is left of its quotas."""
-        return [self._told(number, key) for number, key in enumerate(self._keys, 1)]
+        return [self._told(key) for key in self._keys]
 
-    def _told(self, number: int, key: _Key) -> dict[str, Any]:
+    def _told(self, key: _Key) -> dict[str, Any]:
         now = self._clock()
         wait = key.wait(1, now)
-        told: dict[str, Any] = {"key": number, "free": wait <= 0.0}
+        told: dict[str, Any] = {"key": key.number + 1, "free": wait <= 0.0}
         if wait > 0.0:
             told |= {"rests": key.rest if key.until > now else "quota", "seconds": round(wait, 3)}
-        windows = [*key.requests, *([key.tokens] if key.tokens is not None else [])]
-        for window in windows:
-            window.forget(now)
-        if windows:
-            told["left"] = {name: max(0, window.quota - window.used) for name, window in zip(self._limits, windows, strict=True)}
-        return told
+        rpm, rpd, tpm = self._limits
+        counted = {"rpm": key.minute.requests, "rpd": key.day.requests if key.day is not None else 0, "tpm": key.minute.tokens}
+        limits = {"rpm": rpm, "rpd": rpd, "tpm": tpm}
+        left = {name: max(0, limit - counted[name]) for name, limit in limits.items() if limit is not None}
+        return told | {"left": left} if left else told

@@ -5,13 +5,13 @@ A key is known by its number; none is ever shown. A backend with one key and no 
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from interlingua.config import Backend
 from interlingua.credentials import static
-from interlingua.errors import ProviderFailure, RateLimited
-from interlingua.ir import Failure, Usage
+from interlingua.errors import RateLimited
+from interlingua.ir import AnyEvent, End, Failure, Usage
 from interlingua.keypool import KeyPool, Lease
 from interlingua.metrics import KEY_ROTATIONS, Metrics
 
@@ -28,7 +28,7 @@ def ring_of(backend: Backend, metrics: Metrics | None, clock: Callable[[], float
 
 
 class Keyring:
-    """`pool` may be another's before, whose counts go on."""
+    """All keys of one backend."""
 
     def __init__(self, backend: Backend, metrics: Metrics | None, clock: Callable[[], float]) -> None:
         limits = backend.limits
@@ -37,6 +37,7 @@ class Keyring:
         self.count = max(1, len(backend.keys))
         self.pool = KeyPool(self.count, clock, limits.rpm, limits.rpd, limits.tpm)
         self._metrics = metrics
+        self._rotations: dict[str, int] = {}  # reason -> the metric's slot
         # one key alone is the credential's matter: it may be a token that is fetched
         form = backend.host.credential
         self._lines = [static(form, key).lines for key in backend.keys] if self.count > 1 else None
@@ -48,7 +49,7 @@ class Keyring:
         """The header lines that go with a key; None: the backend's credential has them."""
         return None if self._lines is None else self._lines[lease.key]
 
-    def take(self, tokens: int = 0, without: frozenset[int] = frozenset()) -> Lease:
+    def take(self, tokens: int = 0, without: Collection[int] = ()) -> Lease:
         """Raises RateLimited where every key rests."""
         lease = self.pool.take(tokens, without)
         if not isinstance(lease, Lease):
@@ -56,64 +57,57 @@ class Keyring:
             message = f"Backend {self.name} takes no request for now: {which}."
             raise RateLimited(message, code="keys_resting", retry_after=lease)
         if lease.reason is not None and self._metrics is not None:
-            self._metrics.count(KEY_ROTATIONS, (self.name, lease.reason))
+            slot = self._rotations.get(lease.reason)
+            if slot is None:
+                slot = self._rotations[lease.reason] = self._metrics.slot(KEY_ROTATIONS, (self.name, lease.reason))
+            self._metrics.slots[slot] += 1.0
         return lease
+
+    def after(self, lease: Lease, failure: Failure) -> Lease | None:
+        """What a provider's failure says of the key. The next one, where this one was refused: it gives way at once, and rests
+        when another is then accepted; where none is, be they refused too or at rest, it may be the request's own fault, and
+        none rests for it. None: the failure stands. Raises RateLimited where every other key rests."""
+        if failure.kind in _REFUSALS and self.count > 1:
+            refused = (*lease.refused, (lease.key, failure.status))
+            if len(refused) == self.count:
+                return None
+            another = self.take(lease.tokens, [key for key, _ in refused])
+            another.refused = refused
+            return another
+        if failure.kind == "rate_limit":
+            self.limited(lease, failure.retry_after)
+        self._rest(lease)
+        return None
 
     def limited(self, lease: Lease, retry_after: float | None) -> None:
         """The provider answered 429."""
-        seconds = self.pool.cool(lease, retry_after)
+        seconds = self.pool.cool(lease.key, retry_after)
         _log.info("backend %s: key %d of %d rests for %.1f s (429)", self.name, lease.key + 1, self.count, seconds)
 
     def served(self, lease: Lease, usage: Usage | None) -> None:
-        used = None if usage is None or usage.input is None else usage.input + (usage.output or 0)
-        self.pool.settle(lease, used)
+        """An answer has come, or begun, for this key; `usage` None: what it used is not known yet."""
+        if lease.refused:
+            self._rest(lease)
+        self.pool.settle(lease, None if usage is None or usage.input is None else usage.input + (usage.output or 0))
+
+    def ended(self, lease: Lease, last: AnyEvent) -> None:
+        """A stream is over: what it used, or that it hit a limit after all."""
+        if isinstance(last, End):
+            self.served(lease, last.usage)
+        elif isinstance(last, Failure) and last.kind == "rate_limit":
+            self.limited(lease, last.retry_after)
+
+    def _rest(self, lease: Lease) -> None:
+        for key, status in lease.refused:
+            self.pool.cool(key, REFUSED, "refused")
+            told = (self.name, key + 1, self.count, status, REFUSED)
+            _log.warning("backend %s: key %d of %d was refused (%d) where others are not, and rests for %d s", *told)
+        lease.refused = ()
 
     def inherit(self, before: "Keyring | None") -> None:
         """The same keys under the same limits: what was counted of them stays."""
         if before is not None and (before.keys, before.limits) == (self.keys, self.limits):
-            self.pool = before.pool
+            self.pool.inherit(before.pool)
 
     def told(self) -> list[dict[str, Any]]:
         return self.pool.told()
-
-
-class Turn:
-    """One request's way through the keys: one that is refused gives way to the next at once. It rests when another is then
-    accepted; where none is, be they refused too or at rest, it may be the request's own fault, and none rests for it."""
-
-    def __init__(self, ring: Keyring, tokens: int) -> None:
-        self._ring, self._tokens = ring, tokens
-        self._refused: list[tuple[Lease, ProviderFailure]] = []
-
-    def take(self) -> Lease:
-        """Raises RateLimited where every other key rests, and the provider's refusal where there is no other."""
-        if not self._refused:
-            return self._ring.take(self._tokens)
-        without = frozenset(lease.key for lease, _ in self._refused)
-        if len(without) == self._ring.count:
-            raise self._refused[-1][1]
-        return self._ring.take(self._tokens, without)
-
-    def failed(self, lease: Lease, error: ProviderFailure) -> bool:
-        """What the provider's failure says of the key. Returns whether another is to be tried."""
-        failure: Failure = error.failure
-        if failure.kind in _REFUSALS and self._ring.count > 1:
-            self._refused.append((lease, error))
-            return True
-        if failure.kind == "rate_limit":
-            self._ring.limited(lease, failure.retry_after)
-        self._rest()
-        return False
-
-    def served(self, lease: Lease, usage: Usage | None) -> None:
-        if self._refused:
-            self._rest()
-        self._ring.served(lease, usage)
-
-    def _rest(self) -> None:
-        ring = self._ring
-        for lease, error in self._refused:
-            ring.pool.cool(lease, REFUSED, "refused")
-            told = (ring.name, lease.key + 1, ring.count, error.failure.status, REFUSED)
-            _log.warning("backend %s: key %d of %d was refused (%d) where others are not, and rests for %d s", *told)
-        self._refused.clear()

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from functools import partial, reduce
+from typing import Final
 
 from interlingua.errors import ProviderFailure, UpstreamBroken
 from interlingua.flow import Batch, Events, Flow, Step
@@ -17,6 +18,8 @@ from interlingua.health import Health
 from interlingua.ir import AnyEvent, Failure, PartEnd, PartStart, Request, Response, Start, Text, Thinking, UsageSoFar
 from interlingua.losses import Losses
 from interlingua.routing import Decision, Plan
+
+_UNKNOWN: Final = 1 << 62
 
 
 def is_content(event: AnyEvent) -> bool:
@@ -42,6 +45,7 @@ class Call:
         "plan",
         "request",
         "serving",
+        "size",
         "strict",
         "tenant",
         "tried",
@@ -58,6 +62,7 @@ class Call:
         self.plan: Plan | None = None
         self.decision: Decision | None = None  # whom this attempt asks; the last one is told to the client
         self.finished: Callable[[int, float], None] | None = None  # told the status and the seconds when all is over
+        self.size = _UNKNOWN  # bytes of the body that it came in, at most
         self.tenant = ""  # the name of the client's key, where keys are asked for
         self.attempts = 0
         self.tried: list[str] = []  # those of them that did not answer, and why: "openai/gpt-4o;429"

@@ -26,9 +26,9 @@ from interlingua.flow import ENDS, Batch, Flow, Take, Told
 from interlingua.fold import unfold
 from interlingua.framing import eventstream, sse
 from interlingua.hosts import Host
-from interlingua.ir import End, Failure, Json
+from interlingua.ir import AnyEvent, Failure, Json
 from interlingua.keypool import Lease
-from interlingua.keyring import Keyring, Turn, ring_of
+from interlingua.keyring import Keyring, ring_of
 from interlingua.losses import Losses
 from interlingua.metrics import Metrics
 from interlingua.pipeline import Answer, Call
@@ -37,7 +37,7 @@ from interlingua.protocols.registry import CLIENTS, EMBEDDINGS, PROTOCOLS
 from interlingua.protocols.wire import as_obj, decode_json, encode_json
 from interlingua.redaction import HIDDEN, SHORTEST
 from interlingua.resets import reset_after, retry_after
-from interlingua.routing import estimate
+from interlingua.routing import MEDIA, estimate
 from interlingua.seals import seal_answer, sealed_by
 
 MAX_ANSWER: Final = 256 << 20  # bytes of a unary answer
@@ -124,24 +124,11 @@ class Provider:
         """Raises GatewayError: Unsupported in strict mode, ProviderFailure, or what befell the connection."""
         if call.request.__class__ is Embedding:
             return self._embed(call)
-        return self._ask(call, None) if self.ring is None else self._in_turn(call, self.ring)
+        return self._ask(call)
 
-    async def _in_turn(self, call: Call, ring: Keyring) -> Answer:
+    async def _ask(self, call: Call) -> Answer:
         """With the next key that is free, and on with another where the provider does not take it."""
-        turn = Turn(ring, _expected(call) if ring.pool.counts_tokens else 0)
-        while True:
-            lease = turn.take()
-            try:
-                answer = await self._ask(call, lease)
-            except ProviderFailure as error:
-                if not turn.failed(lease, error):
-                    raise
-            else:
-                return _settled(answer, turn, lease)
-
-    async def _ask(self, call: Call, lease: Lease | None) -> Answer:
-        request = call.request
-        decision = call.decision
+        request, decision = call.request, call.decision
         assert decision is not None
         call.losses = losses = Losses()
         way = self.way(decision.model)
@@ -152,21 +139,44 @@ class Provider:
         headers = protocol.request_headers(body, _own(call, protocol))
         if way.host.reshape is not None:
             body, headers = way.host.reshape(body, headers, False)
-        path = way.stream_path if request.stream else way.path
-        reply = await self._forward("POST", path, way.type + headers, encode_json(body), call.deadline, lease)
-        try:
-            if reply.status >= 300:
-                raise ProviderFailure(await _failure(reply, way.errors, self.backend))
-            if request.stream and "json" not in reply.headers.get("content-type", ""):
-                answer = Answer(events=Flow(_Streamed(reply, way.decoder(_MAX_EVENT), protocol.Parser())))
-                return answer.through(partial(sealed_by, way.host.seals, protocol.NAME)) if way.host.seals else answer
-            response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
-            if way.host.seals:
-                seal_answer(way.host.seals, protocol.NAME, response)
-            return Answer(events=Flow(Told(unfold(response)))) if request.stream else Answer(response)
-        except BaseException:
-            reply.close()
-            raise
+        path, headers, sent = way.stream_path if request.stream else way.path, way.type + headers, encode_json(body)
+        lease = None if self.ring is None else self.ring.take(_expected(call, sent) if self.ring.pool.counts_tokens else 0)
+        while True:
+            reply = await self._forward("POST", path, headers, sent, call.deadline, lease)
+            try:
+                if reply.status >= 300:
+                    raise ProviderFailure(await _failure(reply, way.errors, self.backend))
+                if request.stream and "json" not in reply.headers.get("content-type", ""):
+                    return self._begun(reply, way, lease)
+                response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
+                break
+            except ProviderFailure as error:
+                reply.close()
+                lease = self._next(lease, error)
+            except BaseException:
+                reply.close()
+                raise
+        if lease is not None and self.ring is not None:
+            self.ring.served(lease, response.usage)
+        if way.host.seals:
+            seal_answer(way.host.seals, protocol.NAME, response)
+        return Answer(events=Flow(Told(unfold(response)))) if request.stream else Answer(response)
+
+    def _begun(self, reply: Reply, way: Way, lease: Lease | None) -> Answer:
+        """A stream, which settles with its key at its end."""
+        ended = None
+        if lease is not None and self.ring is not None:
+            self.ring.served(lease, None)
+            ended = partial(self.ring.ended, lease)
+        answer = Answer(events=Flow(_Streamed(reply, way.decoder(_MAX_EVENT), way.protocol.Parser(), ended)))
+        return answer.through(partial(sealed_by, way.host.seals, way.protocol.NAME)) if way.host.seals else answer
+
+    def _next(self, lease: Lease | None, error: ProviderFailure) -> Lease:
+        """Another key's, where this one was refused. Raises the failure where it was not, or there is no other."""
+        other = None if lease is None or self.ring is None else self.ring.after(lease, error.failure)
+        if other is None:
+            raise error
+        return other
 
     async def _embed(self, call: Call) -> Answer:
         request, decision = call.request, call.decision
@@ -299,25 +309,12 @@ def _wait(reply: Reply) -> float | None:
     return reset_after(reply.headers) if seconds is None else seconds
 
 
-def _expected(call: Call) -> int:
-    """Tokens that a request may use, prompt and answer."""
+def _expected(call: Call, body: bytes) -> int:
+    """Tokens that a request may use, prompt and answer: four bytes a token, where it is all text."""
     unsaid, most = _ANSWER
-    return estimate(call.request) + min(call.request.max_tokens or unsaid, most)
-
-
-def _settled(answer: Answer, turn: Turn, lease: Lease) -> Answer:
-    """Tells the pool what was used, once it is known."""
-    if answer.response is not None:
-        turn.served(lease, answer.response.usage)
-        return answer
-    turn.served(lease, None)
-
-    def see(batch: Batch) -> Batch:
-        if isinstance(last := batch[-1], End):
-            turn.served(lease, last.usage)
-        return batch
-
-    return answer.through(see)
+    request, plan = call.request, call.plan
+    is_text = plan is not None and not plan.needs & MEDIA
+    return (len(body) // 4 if is_text else estimate(request)) + min(request.max_tokens or unsaid, most)
 
 
 def refuse(call: Call, losses: Losses, field_path: Callable[[str, Any], str] | None = None) -> None:
@@ -331,10 +328,11 @@ def refuse(call: Call, losses: Losses, field_path: Callable[[str, Any], str] | N
 class _Streamed:
     """The source of a streamed answer; its last batch ends with End or Failure, whatever becomes of the connection."""
 
-    __slots__ = ("_decoder", "_over", "_parser", "_reply")
+    __slots__ = ("_decoder", "_ended", "_over", "_parser", "_reply")
 
-    def __init__(self, reply: Reply, decoder: Decoder, parser: StreamParser) -> None:
+    def __init__(self, reply: Reply, decoder: Decoder, parser: StreamParser, ended: Callable[[AnyEvent], None] | None) -> None:
         self._reply, self._decoder, self._parser = reply, decoder, parser
+        self._ended = ended  # is told the last event
         self._over = False
 
     async def pull(self) -> Batch | None:
@@ -371,16 +369,23 @@ class _Streamed:
         except FramingError as error:
             return self._garbled(error)
         if batch and type(batch[-1]) in ENDS:
-            self._over = True
+            self._end(batch[-1])
         return batch
 
     def _rest(self) -> Batch:
-        self._over = True
         try:
             rest = [event for frame in self._decoder.close() for event in self._parser.feed(frame)]
         except FramingError as error:
             return self._garbled(error)
-        return rest if rest and type(rest[-1]) in ENDS else rest + self._parser.close()
+        if not rest or type(rest[-1]) not in ENDS:
+            rest += self._parser.close()
+        self._end(rest[-1])
+        return rest
+
+    def _end(self, last: AnyEvent) -> None:
+        self._over = True
+        if self._ended is not None:
+            self._ended(last)
 
     def _garbled(self, error: FramingError) -> Batch:
         return self._broken(UpstreamGarbage(f"The provider's stream cannot be read: {error}"))

@@ -100,11 +100,11 @@ def test_keys_take_turns_and_one_that_rests_is_passed_over():
     assert isinstance(first, Lease) and (first.key, first.reason) == (0, None)
     second = pool.take()
     assert isinstance(second, Lease) and (second.key, second.reason) == (1, "turn")
-    pool.cool(Lease(2, 0, 0, None), 10.0)
+    pool.cool(2, 10.0)
     third = pool.take()
     assert isinstance(third, Lease) and (third.key, third.reason) == (0, "rate_limit")
-    pool.cool(third, 4.0, "refused")
-    pool.cool(second, 6.0)
+    pool.cool(third.key, 4.0, "refused")
+    pool.cool(second.key, 6.0)
     assert pool.take() == pytest.approx(4.0)
     assert pool.take(without=frozenset((0,))) == pytest.approx(6.0)
     assert pool.take(without=frozenset((0, 1, 2))) == float("inf")
@@ -129,9 +129,9 @@ def test_rests_without_a_word_double_until_the_key_is_good_again():
     pool = KeyPool(1, clock)
     lease = pool.take()
     assert isinstance(lease, Lease)
-    assert [pool.cool(lease) for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert [pool.cool(lease.key) for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
     pool.settle(lease)
-    assert pool.cool(lease) == 1
+    assert pool.cool(lease.key) == 1
     assert pool.wait() == 60.0, "a shorter rest does not end a longer one"
 
 
@@ -159,7 +159,7 @@ def test_what_is_told_of_keys():
     pool = KeyPool(2, clock, rpm=15, rpd=1500)
     lease = pool.take()
     assert isinstance(lease, Lease)
-    pool.cool(lease, 5.0)
+    pool.cool(lease.key, 5.0)
     assert pool.told() == [
         {"key": 1, "free": False, "rests": "rate_limit", "seconds": 5.0, "left": {"rpm": 14, "rpd": 1499}},
         {"key": 2, "free": True, "left": {"rpm": 15, "rpd": 1500}},

@@ -123,10 +123,7 @@ class Attempts:
         if candidate is None:
             candidate = await self._chosen(call, field, Trail(asked))
         try:
-            if self._hedge is None:
-                answer = await self.once(call, next, candidate)
-            else:
-                answer = await self._ask(call, next, candidate)
+            answer = await self._ask(call, next, candidate)
         except FAILED as error:
             candidate, answer = await self._more(call, next, candidate, error, Trail(asked))
             if field.choice:
@@ -167,12 +164,13 @@ class Attempts:
 
     # One attempt
 
-    async def _ask(self, call: Call, next: Handler, candidate: Candidate) -> Answer:
-        if self._hedge is not None and call.attempts + 1 < self._most:
-            delay = self._hedge.delay(candidate.health, call.request.stream)
+    def _ask(self, call: Call, next: Handler, candidate: Candidate) -> Awaitable[Answer]:
+        hedge = self._hedge
+        if hedge is not None and call.attempts + 1 < self._most:
+            delay = hedge.delay(candidate.health, call.request.stream)
             if delay is not None:
-                return await self._hedge.race(call, next, candidate, delay, self)
-        return await self.once(call, next, candidate)
+                return hedge.race(call, next, candidate, delay, self)
+        return self.once(call, next, candidate)
 
     async def once(self, call: Call, next: Handler, candidate: Candidate) -> Answer:
         """Asks, and waits for the first content. Raises UpstreamError also for a failure that came as an event."""

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
 
-from interlingua.ir import Request, Text
+from interlingua.ir import Function, Request, Text
 from interlingua.pipeline import Call
 from interlingua.routing import Decision
 
@@ -40,6 +40,8 @@ class Conversations:
 
     def name(self, call: Call) -> Name | None:
         """None where the prompt is too short to be cached."""
+        if call.size < CACHED:
+            return None
         request = call.request
         return (call.tenant, request.model, _mark_of(request)) if _is_long(request) else None
 
@@ -74,9 +76,11 @@ def _is_long(request: Request) -> bool:
 
 
 def _is_marked(request: Request) -> bool:
-    if any(part.cache is not None for message in request.messages for part in message.parts):
-        return True
-    return any(getattr(tool, "cache", None) is not None for tool in request.tools)
+    for message in request.messages:
+        for part in message.parts:
+            if part.cache is not None:
+                return True
+    return any(isinstance(tool, Function) and tool.cache is not None for tool in request.tools)
 
 
 def _mark_of(request: Request) -> int:

@@ -59,13 +59,14 @@ def weighted(candidates: Sequence[Candidate], drawn: float) -> Candidate:
 
 
 def least_busy(candidates: Sequence[Candidate], now: float, stream: bool) -> Candidate:
-    return min(candidates, key=_busy)
-
-
-def _busy(candidate: Candidate) -> tuple[float, float]:
-    health = candidate.health
-    weight = health.station.weight
-    return (health.in_flight / weight if weight else inf), health.begun
+    best, least, since = candidates[0], inf, inf
+    for candidate in candidates:
+        health = candidate.health
+        weight = health.station.weight
+        load = health.in_flight / weight if weight else inf
+        if load < least or (load == least and health.begun < since):
+            best, least, since = candidate, load, health.begun
+    return best
 
 
 def latency(candidates: Sequence[Candidate], now: float, stream: bool) -> Candidate:

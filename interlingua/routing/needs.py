@@ -24,6 +24,7 @@ _STREAMED: Final = TEXT | BIT["streaming"]
 _TOOLS: Final = BIT["tools"]
 _SCHEMA: Final = BIT["json_schema"]
 _MEDIA: Final = {"image": BIT["vision"], "document": BIT["documents"], "audio": BIT["audio"], "video": BIT["video"]}
+MEDIA: Final = sum(_MEDIA.values())
 _TOKENS: Final = {"image": 1100, "document": 2000, "audio": 1500, "video": 5000}  # by and large
 _TOOL: Final = 2000  # a tool's tokens, at most, by and large
 _TURN: Final = 4
