@@ -91,6 +91,7 @@ class Core:
         core.conversations.inherit(old.conversations)
         for name in same:
             core.providers[name].inherit(old.providers[name])
+            core.board.stations[name].keys = core.providers[name].keys
         core._leaving = [one for one in (*old._leaving, *old.providers.values()) if one.lingers]
         core.began, core.ready, core.loaded, core.desk = old.began, old.ready, old.loaded, old.desk
         core.admission = old.admission
@@ -174,7 +175,4 @@ def _provider(backend: Backend, client: Client, routing: Routing, metrics: Metri
 
 
 def _stations(providers: dict[str, Provider]) -> dict[str, Station]:
-    return {
-        name: Station(name, one.backend.settings.weight, one.backend.priority, one.ring.pool.wait if one.ring else None)
-        for name, one in providers.items()
-    }
+    return {name: Station(name, one.backend.settings.weight, one.backend.priority, one.keys) for name, one in providers.items()}

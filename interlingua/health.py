@@ -12,7 +12,7 @@ rests (keypool.py); where there is but one, the model does, as long as another c
 import time
 from collections.abc import Callable, Collection
 from math import inf
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from interlingua.config import Breaker
 from interlingua.ir import Failure
@@ -58,21 +58,32 @@ def is_harm(failure: Failure) -> bool:
     return cause_of(failure) in ("5xx", "timeout", "connect") or failure.kind in ("authentication", "permission", "billing")
 
 
-def _always() -> float:
-    return 0.0
+class Keys(Protocol):
+    """A backend's keys. While they are not `tight`, each of them may be used."""
+
+    tight: bool
+
+    def wait(self) -> float:
+        """Seconds until one of them may be used."""
+        ...
 
 
 class Station:
-    """What all models of a backend share. `free`: seconds until one of its keys may be used; None: they are not told apart.
-    `down`: what its active check found wrong; "": nothing."""
+    """What all models of a backend share. `keys` None: it has one, without limits. `down`: what its active check found wrong;
+    "": nothing."""
 
-    __slots__ = ("_at", "down", "free", "name", "one_key", "priority", "purse", "weight")
+    __slots__ = ("_at", "down", "keys", "name", "one_key", "priority", "purse", "weight")
 
-    def __init__(self, name: str, weight: int = 1, priority: int = 10, free: Callable[[], float] | None = None) -> None:
+    def __init__(self, name: str, weight: int = 1, priority: int = 10, keys: Keys | None = None) -> None:
         self.name, self.weight, self.priority = name, weight, priority
-        self.free, self.one_key = free or _always, free is None
+        self.keys, self.one_key = keys, keys is None
         self.down = ""
         self.purse, self._at = _PURSE[0], inf
+
+    def free(self) -> float:
+        """Seconds until one of its keys may be used, 0.0: now."""
+        keys = self.keys
+        return 0.0 if keys is None or not keys.tight else keys.wait()
 
     def can_spend(self, now: float) -> bool:
         """Whether a retry is left: at most a fifth of the requests are, and one a second besides."""
@@ -176,7 +187,8 @@ class Health:
             return False
         if self.state != "closed" and (self._probing or now < self._opened + self._breaker.open_for):
             return False
-        return not self.station.down and not self.station.free()
+        station = self.station
+        return not station.down and (station.keys is None or not station.keys.tight or not station.keys.wait())
 
     def in_need(self, now: float) -> float:
         """Seconds until it may be asked where no other is left: an open breaker rests for a second then, not for `open_for`."""

@@ -111,13 +111,6 @@ class _Key:
         self.rest: Rest = "rate_limit"
         self.refusals = 0  # 429s in a row
 
-    def is_free(self, tokens: int, now: float) -> bool:
-        """Nearly always seen at once: what is still to be forgotten would but make more room."""
-        minute = self.minute
-        if minute.requests < minute.room and minute.tokens + tokens <= minute.token_room and self.day is None:
-            return self.until <= now
-        return self.wait(tokens, now) <= 0.0
-
     def wait(self, tokens: int, now: float) -> float:
         longest = max(0.0, self.until - now, self.minute.wait(tokens, now))
         return longest if self.day is None else max(longest, self.day.wait(0, now))
@@ -136,44 +129,44 @@ class KeyPool:
         self._clock = clock
         self._limits = (rpm, rpd, tpm)
         self.counts_tokens = tpm is not None
+        self.tight = False  # some key may rest or have no room; else each has room for one request more
         self._next = 0
         self._last = -1
-
-    def inherit(self, before: "KeyPool") -> None:
-        """Goes on with what another counted of the same keys under the same limits."""
-        self._keys, self._next, self._last = before._keys, before._next, before._last
 
     def take(self, tokens: int = 0, without: Collection[int] = ()) -> Lease | float:
         """The key whose turn it is, or the first after it that is free; else the seconds until one is. `tokens` is what the
         request may use; `without` are keys not to be taken, for which nobody waits."""
         now = self._clock()
-        key = self._keys[self._next]
-        if not without and key.is_free(tokens, now):
-            return self._leased(key, tokens, now, "turn")
-        return self._searched(tokens, now, without)
-
-    def _searched(self, tokens: int, now: float, without: Collection[int]) -> Lease | float:
-        shortest, reason = inf, cast(Reason, "turn")
-        for key in (*self._keys[self._next :], *self._keys[: self._next]):
-            if key.number in without:
-                continue
-            wait = key.wait(tokens, now)
-            if wait <= 0.0:
-                return self._leased(key, tokens, now, reason)
-            reason = key.rest if key.until > now else "quota"
-            shortest = min(shortest, wait)
-        return shortest
-
-    def _leased(self, key: _Key, tokens: int, now: float, reason: Reason) -> Lease:
+        key, reason = self._keys[self._next], "turn"
+        if without or self.tight or key.minute.tokens + tokens > key.minute.token_room:
+            found = self._searched(tokens, now, without)
+            if not isinstance(found, tuple):
+                return found
+            key, reason = found
         minute, number = key.minute, key.number
         if tokens > minute.token_room:
             tokens = int(minute.token_room)
         slot = minute.count(1, tokens, now)
         if key.day is not None:
             key.day.count(1, 0, now)
+        if key.day is not None or minute.requests >= minute.room or minute.tokens > minute.token_room:
+            self.tight = True
         last, self._last = self._last, number
         self._next = (number + 1) % len(self._keys)
         return Lease(number, tokens, slot, None if number == last or last < 0 else reason)
+
+    def _searched(self, tokens: int, now: float, without: Collection[int]) -> tuple[_Key, Reason] | float:
+        """The first key that is free, and why it is not the one whose turn it is; or the seconds until one is."""
+        shortest, reason = inf, cast(Reason, "turn")
+        for key in (*self._keys[self._next :], *self._keys[: self._next]):
+            if key.number in without:
+                continue
+            wait = key.wait(tokens, now)
+            if wait <= 0.0:
+                return key, reason
+            reason = key.rest if key.until > now else "quota"
+            shortest = min(shortest, wait)
+        return shortest
 
     def settle(self, lease: Lease, tokens: int | None = None) -> None:
         """The key was good. `tokens` is what was used in truth; None: not known, what was reserved stands."""
@@ -185,10 +178,12 @@ class KeyPool:
             key.minute.give_back(lease.tokens - tokens, lease.slot)
         else:
             key.minute.count(0, tokens - lease.tokens, self._clock())
+            self.tight = self.tight or key.minute.tokens > key.minute.token_room
 
     def cool(self, number: int, seconds: float | None = None, rest: Rest = "rate_limit") -> float:
         """Lets a key rest; None: longer each time in a row. Returns the seconds."""
         key = self._keys[number]
+        self.tight = True
         length = min(self.FIRST * 2**key.refusals, self.LONGEST) if seconds is None else seconds
         key.refusals = min(key.refusals + 1, 16)
         until = self._clock() + length
@@ -199,9 +194,9 @@ class KeyPool:
     def wait(self, tokens: int = 0) -> float:
         """Seconds until any key is free, 0.0: now."""
         now = self._clock()
-        if self._keys[self._next].is_free(tokens, now):
-            return 0.0
-        return min(key.wait(tokens, now) for key in self._keys)
+        waits = [key.wait(tokens, now) for key in self._keys]
+        self.tight = max(waits) > 0.0 or tokens > 0 and self.tight
+        return min(waits)
 
     def told(self) -> list[dict[str, Any]]:
         """For people: each key by its number from 1, how long it rests and why, and what is left of its quotas."""

@@ -28,7 +28,7 @@ def ring_of(backend: Backend, metrics: Metrics | None, clock: Callable[[], float
 
 
 class Keyring:
-    """All keys of one backend."""
+    """All keys of one backend. `pool` may be another's before, whose counts go on."""
 
     def __init__(self, backend: Backend, metrics: Metrics | None, clock: Callable[[], float]) -> None:
         limits = backend.limits
@@ -107,7 +107,7 @@ class Keyring:
     def inherit(self, before: "Keyring | None") -> None:
         """The same keys under the same limits: what was counted of them stays."""
         if before is not None and (before.keys, before.limits) == (self.keys, self.limits):
-            self.pool.inherit(before.pool)
+            self.pool = before.pool
 
     def told(self) -> list[dict[str, Any]]:
         return self.pool.told()

@@ -27,7 +27,7 @@ from interlingua.fold import unfold
 from interlingua.framing import eventstream, sse
 from interlingua.hosts import Host
 from interlingua.ir import AnyEvent, Failure, Json
-from interlingua.keypool import Lease
+from interlingua.keypool import KeyPool, Lease
 from interlingua.keyring import Keyring, ring_of
 from interlingua.losses import Losses
 from interlingua.metrics import Metrics
@@ -82,6 +82,11 @@ class Provider:
     def free(self) -> float:
         """Seconds until a key may be used, 0.0: now. One key without limits never rests."""
         return 0.0 if self.ring is None else self.ring.pool.wait()
+
+    @property
+    def keys(self) -> KeyPool | None:
+        """None: one key, without limits."""
+        return None if self.ring is None else self.ring.pool
 
     def keys_told(self) -> dict[str, Any]:
         """What there is to say of its keys, by number."""

@@ -119,6 +119,7 @@ class Exchange:
         "receive",
         "scope",
         "send",
+        "size",
         "started",
         "tenant",
         "usage",
@@ -139,6 +140,7 @@ class Exchange:
         self.usage: Usage | None = None
         self.broke: Failure | None = None  # what the stream ended with, where that is no end
         self.raw: bytes | None = scope.pop("whole", None)  # the body, where it is here already
+        self.size = 0  # bytes of the body
         self.tenant = ""  # whose key it was, where keys are asked for
         self.waiting: Waiting | None = None  # for a whole answer, with heartbeats
 
@@ -327,7 +329,10 @@ class Exchange:
         if (coding := self.headers.get(b"content-encoding", b"identity")) != b"identity":
             raise InvalidRequest(f"A body in content-encoding {coding.decode('latin-1')!r} is not taken: send it plain.")
         raw, self.raw = self.raw, None
-        return parse_body(await self._raw_body() if raw is None else raw)
+        if raw is None:
+            raw = await self._raw_body()
+        self.size = len(raw)
+        return parse_body(raw)
 
     async def _raw_body(self) -> bytes:
         """The request's bytes. Raises TooLarge, and InvalidRequest where they stop coming."""
@@ -376,7 +381,7 @@ class Exchange:
             note_down(request, client, BEGAN, time.perf_counter())
         until = deadline(self.headers, core.config.routing.deadline)
         call = Call(request, client, self.id, self.headers, until)
-        call.tenant = self.tenant
+        call.tenant, call.size = self.tenant, self.size
         try:
             plan = call.plan = core.plan(request)
         except GatewayError:

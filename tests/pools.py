@@ -56,6 +56,15 @@ def said(text: str = "hi") -> Response:
     return Response(choices=[Choice(parts=[Text(text=text)], finish=Finish(reason="stop"))])
 
 
+class Resting:
+    """Keys of which none may be used for so many seconds."""
+
+    tight = True
+
+    def __init__(self, wait: Callable[[], float]) -> None:
+        self.wait = wait
+
+
 class Pool:
     """`tiers`: names of backends. Each plays its list of acts in turn, the last one for ever: a Failure or an error is raised,
     a Response answered (told as a stream to who wants one), a list of batches streamed, a function called with the call."""

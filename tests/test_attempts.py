@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from pools import BODY, BROKEN, BUSY, FILTERED, FULL, LATE, LIMIT, WRONG, Pool, decision, events_of, failure, said
+from pools import BODY, BROKEN, BUSY, FILTERED, FULL, LATE, LIMIT, WRONG, Pool, Resting, decision, events_of, failure, said
 
 from interlingua.config import Breaker
 from interlingua.errors import (
@@ -393,17 +393,17 @@ async def test_others_are_asked_without_a_budget():
 
 async def test_one_whose_keys_rest_is_passed_over():
     pool = Pool("a b", "c")
-    pool.stations["a"].free = lambda: 9.0
+    pool.stations["a"].keys = Resting(lambda: 9.0)
     assert await pool.backends(2) == ["b", "b"]
-    pool.stations["b"].free = lambda: 5.0
+    pool.stations["b"].keys = Resting(lambda: 5.0)
     assert await pool.backends(1) == ["c"]
 
 
 async def test_where_all_keys_rest_the_first_to_be_free_is_waited_for():
     pool = Pool("a b")
     begun = pool.now
-    pool.stations["a"].free = lambda: max(0.0, begun + 9 - pool.now)
-    pool.stations["b"].free = lambda: max(0.0, begun + 5 - pool.now)
+    pool.stations["a"].keys = Resting(lambda: max(0.0, begun + 9 - pool.now))
+    pool.stations["b"].keys = Resting(lambda: max(0.0, begun + 5 - pool.now))
     assert await pool.backends(1) == ["b"]
     assert pool.slept == [5.0]
 
@@ -418,7 +418,7 @@ async def test_keys_that_came_to_rest_just_now_are_passed_over():
 
 async def test_keys_that_rest_too_long_are_a_429_that_says_how_long():
     pool = Pool("a")
-    pool.stations["a"].free = lambda: 3600.0
+    pool.stations["a"].keys = Resting(lambda: 3600.0)
     with pytest.raises(RateLimited, match="its keys rest") as caught:
         await pool.ask()
     assert caught.value.failure.retry_after == 3600.0 and pool.asked == pool.slept == []

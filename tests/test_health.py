@@ -1,7 +1,7 @@
 """Health: what opens a breaker and what closes it, how latencies fade, and what a report tells."""
 
 import pytest
-from pools import BROKEN, FULL, LATE, LIMIT, WRONG, failure
+from pools import BROKEN, FULL, LATE, LIMIT, WRONG, Resting, failure
 
 from interlingua.config import Breaker
 from interlingua.errors import UpstreamUnreachable
@@ -72,7 +72,7 @@ def test_a_429_is_no_fault_but_others_are_asked_first_for_as_long_as_it_says(ask
 
 def test_a_429_to_one_of_several_keys_is_that_keys_alone():
     clock = Clock()
-    health = Health(Station("a", free=lambda: 0.0), "m", Breaker(), clock)
+    health = Health(Station("a", keys=Resting(lambda: 0.0)), "m", Breaker(), clock)
     one(health, clock, LIMIT)
     assert health.ready(clock())
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from pools import BODY, BROKEN, LIMIT, WRONG, Pool, decision, events_of, said
+from pools import BODY, BROKEN, LIMIT, WRONG, Pool, Resting, decision, events_of, said
 
 from interlingua.errors import ProviderFailure
 from interlingua.metrics import HEDGES
@@ -204,7 +204,7 @@ async def test_alone_it_is_asked_itself_a_second_time():
 
 async def test_nobody_is_asked_who_is_not_well():
     race = Race()
-    race.pool.stations["b"].free = lambda: 9.0
+    race.pool.stations["b"].keys = Resting(lambda: 9.0)
     race.pool.stations["a"].down = "no answer"
     await race.late()
     race.first.open.set()

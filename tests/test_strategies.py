@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from pools import BROKEN, Pool, decision, said
+from pools import BROKEN, Pool, Resting, decision, said
 
 from interlingua.ir import Cache, Function, Message, Request, Text
 from interlingua.policies.sticky import CACHED, WARM
@@ -28,9 +28,9 @@ async def test_a_weight_of_nothing_is_the_last_to_be_asked():
     pool = Pool("a b", strategy="weighted", draws=[0.0, 0.5, 0.999, 0.5, 0.5])
     pool.stations["a"].weight = 0
     assert await pool.backends(3) == ["b"] * 3
-    pool.stations["b"].free = lambda: 9.0
+    pool.stations["b"].keys = Resting(lambda: 9.0)
     assert await pool.backends(1) == ["a"]
-    pool.stations["b"].weight, pool.stations["b"].free = 0, lambda: 0.0
+    pool.stations["b"].weight, pool.stations["b"].keys = 0, Resting(lambda: 0.0)
     assert await pool.backends(1) == ["a"]
 
 
@@ -86,9 +86,9 @@ async def test_streams_and_whole_answers_have_a_latency_each():
 async def test_the_cheapest_is_asked_and_one_without_a_price_last():
     pool = Pool("a b c", strategy="cheapest", prices={"b": 3.0, "c": 2.0})
     assert await pool.backends(2) == ["c", "c"]
-    pool.stations["c"].free = lambda: 9.0
+    pool.stations["c"].keys = Resting(lambda: 9.0)
     assert await pool.backends(1) == ["b"]
-    pool.stations["b"].free = lambda: 9.0
+    pool.stations["b"].keys = Resting(lambda: 9.0)
     assert await pool.backends(1) == ["a"]
 
 
@@ -112,7 +112,7 @@ async def test_a_higher_priority_is_a_reserve(strategy: str):
     pool.stations["c"].priority = 20
     assert "c" not in await pool.backends(10)
     for name in "ab":
-        pool.stations[name].free = lambda: 9.0
+        pool.stations[name].keys = Resting(lambda: 9.0)
     assert await pool.backends(1) == ["c"]
 
 

@@ -24,7 +24,7 @@ from interlingua.ir import AnyEvent, ChoiceEnd, Failure, Finish, Request, Respon
 from interlingua.metrics import FALLBACKS, RETRIES, Metrics
 from interlingua.pipeline import Answer, Call, Handler, is_content
 from interlingua.policies.hedge import FAILED, Hedge
-from interlingua.policies.sticky import Conversations, Name
+from interlingua.policies.sticky import CACHED, Conversations, Name
 from interlingua.policies.strategies import Candidate, Cost, strategy_of
 from interlingua.routing import Decision, Plan
 
@@ -102,6 +102,7 @@ class Attempts:
     ) -> None:
         self._most, self._first_wait = routing.attempts, routing.backoff
         self._retried = frozenset(routing.retry_on)
+        self._filters = "content_filter" in self._retried
         self._in_order = routing.strategy == "priority"
         self._strategy = strategy_of(routing.strategy, cost, draw)
         self._board, self._clock = board, board.clock
@@ -116,7 +117,7 @@ class Attempts:
         assert call.plan is not None
         asked, field, name = call.request, self._field(call.plan), None
         if field.choice and (not self._in_order or self._conversations):
-            name = self._conversations.name(call)
+            name = self._conversations.name(call) if call.size >= CACHED else None
             candidate = self._pick(field, name, asked.stream)
         else:
             candidate = field.first if field.first.health.ready(self._clock()) else None
@@ -126,7 +127,7 @@ class Attempts:
             answer = await self._ask(call, next, candidate)
         except FAILED as error:
             candidate, answer = await self._more(call, next, candidate, error, Trail(asked))
-            if field.choice:
+            if field.choice and call.size >= CACHED:
                 name = self._conversations.name(call)
         if name is not None and not candidate.tier:
             self._conversations.served(name, candidate.decision, asked, self._clock())
@@ -165,11 +166,8 @@ class Attempts:
     # One attempt
 
     def _ask(self, call: Call, next: Handler, candidate: Candidate) -> Awaitable[Answer]:
-        hedge = self._hedge
-        if hedge is not None and call.attempts + 1 < self._most:
-            delay = hedge.delay(candidate.health, call.request.stream)
-            if delay is not None:
-                return hedge.race(call, next, candidate, delay, self)
+        if self._hedge is not None and call.attempts + 1 < self._most:
+            return self._hedge.race(call, next, candidate, self)
         return self.once(call, next, candidate)
 
     async def once(self, call: Call, next: Handler, candidate: Candidate) -> Answer:
@@ -184,7 +182,7 @@ class Attempts:
             answer = await next(call)
             if answer.response is None:
                 self._see(await answer.open())
-            elif "content_filter" in self._retried:
+            elif self._filters:
                 _refuse_filtered(answer.response)
         except BaseException as error:
             if isinstance(error, UpstreamError) and self._clock() < call.deadline:
@@ -220,7 +218,7 @@ class Attempts:
         content = next(filter(is_content, begun), None)
         if isinstance(content, Failure):
             raise ProviderFailure(content)
-        if isinstance(content, ChoiceEnd) and "content_filter" in self._retried:
+        if isinstance(content, ChoiceEnd) and self._filters:
             _refuse_filtered(content.finish)
 
     def _note(self, call: Call, candidate: Candidate, failure: Failure, trail: Trail) -> Cause | None:

@@ -9,11 +9,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from math import inf
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+from msgspec import Struct
 
 from interlingua.config.values import duration
 from interlingua.errors import GatewayError, RateLimited, UpstreamError
-from interlingua.health import Board, Health, cause_of
+from interlingua.health import Board, cause_of
+from interlingua.ir import Request
 from interlingua.metrics import HEDGES, Metrics
 from interlingua.pipeline import Answer, Call, Handler
 from interlingua.policies.strategies import Candidate
@@ -41,38 +44,32 @@ class Hedge:
         self.clock = board.clock
         self.metrics = metrics
         self._later = later
-        self._waiting: dict[_Race, float] = {}  # when each is late
+        self._waiting: dict[Call, _First] = {}
+        self._races: dict[Call, _Race] = {}
         self._rings = inf  # when the timer does; inf: there is none
         self._timer: asyncio.TimerHandle | None = None
 
-    def delay(self, health: Health, stream: bool) -> float | None:
-        """Seconds after which an answer is late; None before enough have been seen to tell."""
-        return self._fixed if self._fixed is not None else (health.streamed if stream else health.whole).p95()
-
-    async def race(self, call: Call, next: Handler, first: Candidate, delay: float, asking: Asking) -> Answer:
-        """The faster answer; the call is told whose it was. Raises the first's error where neither has one."""
-        race = _Race(self, call, next, first, asking)
-        self._waiting[race] = late = race.began + delay
+    async def race(self, call: Call, next: Handler, first: Candidate, asking: Asking) -> Answer:
+        """The faster answer; the call is told whose it was. Raises the first's error where neither has one. None is late
+        before enough have been seen to tell."""
+        delay = self._fixed
+        if delay is None:
+            health = first.health
+            delay = (health.streamed if call.request.stream else health.whole).p95()
+            if delay is None:
+                return await asking.once(call, next, first)
+        began = self.clock()
+        late = began + delay
+        self._waiting[call] = _First(call, next, first, asking, call.request, asyncio.current_task(), began, late)
         if late < self._rings:
             self._set(delay)
         try:
             answer = await asking.once(call, next, first)
-        except asyncio.CancelledError:
-            if not race.has_won():
-                await race.stop()
+        except BaseException as error:
+            if self._waiting.pop(call, None) is not None or (race := self._races.pop(call, None)) is None:
                 raise
-            return race.adopted("slower")
-        except FAILED as error:
-            self._waiting.pop(race, None)
-            if race.task is None or not await race.outcome():
-                raise
-            return race.adopted(cause_of(error.failure) or str(error.failure.status))
-        except BaseException:
-            await race.stop()
-            raise
-        finally:
-            self._waiting.pop(race, None)
-        if race.task is not None:
+            return await race.without_first(error)
+        if self._waiting.pop(call, None) is None and (race := self._races.pop(call, None)) is not None:
             await race.stop()
         return answer
 
@@ -87,44 +84,58 @@ class Hedge:
         """Seconds are asked for those that are late; the timer is set for the next."""
         now, soonest = self.clock(), inf
         self._timer, self._rings = None, inf
-        for race, late in tuple(self._waiting.items()):
-            if late <= now:
-                del self._waiting[race]
-                race.start()
-            elif late < soonest:
-                soonest = late
+        for call, first in tuple(self._waiting.items()):
+            if first.late <= now:
+                del self._waiting[call]
+                race = _Race(self, first)
+                if race.start():
+                    self._races[call] = race
+            elif first.late < soonest:
+                soonest = first.late
         if soonest < inf:
             self._set(max(soonest - now, _FINEST))
 
 
+class _First(Struct):
+    """A first attempt under way. `request` as it came; `main` is the task it runs in."""
+
+    call: Call
+    next: Handler
+    candidate: Candidate
+    asking: Asking
+    request: Request
+    main: "asyncio.Task[Any] | None"
+    began: float
+    late: float
+
+
 class _Race:
-    """Nearly every one ends before its second begins: what only a second needs is the class's own until then."""
+    """A first attempt that is late, and the second."""
 
-    _over = _waiting = False
-    _cancelling = 0
-    _answer: Answer | None = None  # of the second, once it has won
-    _second: Candidate | None = None
-    _other: Call | None = None
-    task: asyncio.Task[None] | None = None
+    def __init__(self, hedge: Hedge, first: _First) -> None:
+        self._hedge = hedge
+        self._call, self._next, self._first, self._asking = first.call, first.next, first.candidate, first.asking
+        self._asked, self._began = first.request, first.began
+        assert first.main is not None
+        self._main, self._cancelling = first.main, first.main.cancelling()
+        self._over = self._waiting = False
+        self._answer: Answer | None = None  # of the second, once it has won
+        self._second: Candidate | None = None
+        self._other: Call | None = None
+        self._task: asyncio.Task[None] | None = None
 
-    def __init__(self, hedge: Hedge, call: Call, next: Handler, first: Candidate, asking: Asking) -> None:
-        self._hedge, self._call, self._next, self._first, self._asking = hedge, call, next, first, asking
-        self._asked = call.request
-        self.began = hedge.clock()
-        self._main = asyncio.current_task()
-
-    def start(self) -> None:
-        """The first is late."""
+    def start(self) -> bool:
+        """Asks the second, where there is one, and a retry left for it."""
         now = self._hedge.clock()
         second = self._second = self._asking.second(self._call, self._first)
-        if self._over or second is None or not second.health.station.can_spend(now):
-            return
+        if second is None or not second.health.station.can_spend(now):
+            return False
         second.health.station.spend()
-        self._cancelling = self._main.cancelling() if self._main is not None else 0
         other = self._other = self._call.attempt(second.decision)
         other.request = self._asked
         self._call.attempts += 1
-        self.task = asyncio.get_running_loop().create_task(self._run(other, second))
+        self._task = asyncio.get_running_loop().create_task(self._run(other, second))
+        return True
 
     async def _run(self, other: Call, second: Candidate) -> None:
         try:
@@ -139,32 +150,42 @@ class _Race:
             other.end()
             return await answer.close()
         self._answer = answer
-        if not self._waiting and self._main is not None:
+        if not self._waiting:
             self._main.cancel()
 
-    def has_won(self) -> bool:
-        """Whether it was the second that cancelled the first, and nobody else besides."""
-        return self._answer is not None and self._main is not None and self._main.uncancel() <= self._cancelling
+    async def without_first(self, error: BaseException) -> Answer:
+        """What follows when the first has ended with an error: the second's answer, or else that error."""
+        if isinstance(error, asyncio.CancelledError):
+            if self._has_won():
+                return self._adopted("slower")
+        elif isinstance(error, FAILED) and await self._has_outcome():
+            return self._adopted(cause_of(error.failure) or str(error.failure.status))
+        await self.stop()
+        raise error
 
-    async def outcome(self) -> bool:
+    def _has_won(self) -> bool:
+        """Whether it was the second that cancelled the first, and nobody else besides."""
+        return self._answer is not None and self._main.uncancel() <= self._cancelling
+
+    async def _has_outcome(self) -> bool:
         """Waits for the second, once the first has failed. Returns whether it has an answer."""
-        assert self.task is not None
+        assert self._task is not None
         self._waiting = True
         try:
-            await asyncio.wait((self.task,))
+            await asyncio.wait((self._task,))
         except asyncio.CancelledError:
             await self.stop()
             raise
         return self._answer is not None
 
-    def adopted(self, why: str) -> Answer:
+    def _adopted(self, why: str) -> Answer:
         """The second's answer, as the call's."""
         call, other, answer, second = self._call, self._other, self._answer, self._second
         assert other is not None and answer is not None and second is not None
         self._over = True
         if why == "slower":  # how slow it would have been we shall not know: so slow at least
             now = self._hedge.clock()
-            self._first.health.pace(self._asked.stream).add(now - self.began, now)
+            self._first.health.pace(self._asked.stream).add(now - self._began, now)
         decision = self._first.decision
         call.tried.append(f"{decision.backend}/{decision.model};{why}")
         call.decision, call.losses, call.request, call.serving = other.decision, other.losses, other.request, other.serving
@@ -177,8 +198,8 @@ class _Race:
         if self._answer is not None and self._other is not None:
             self._other.end()
             await self._answer.close()
-        elif self.task is not None and self._second is not None and not self.task.done():
-            self.task.cancel()
+        elif self._task is not None and self._second is not None and not self._task.done():
+            self._task.cancel()
             self._tell(self._second, "lost", "slower")
 
     def _tell(self, second: Candidate, outcome: str, why: str = "") -> None:

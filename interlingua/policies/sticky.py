@@ -40,8 +40,6 @@ class Conversations:
 
     def name(self, call: Call) -> Name | None:
         """None where the prompt is too short to be cached."""
-        if call.size < CACHED:
-            return None
         request = call.request
         return (call.tenant, request.model, _mark_of(request)) if _is_long(request) else None
 
