@@ -96,15 +96,16 @@ class Station:
 
 
 class Pace:
-    """Seconds until an answer's first token (or a whole answer), decayed, and their percentiles."""
+    """Seconds until an answer's first token (or a whole answer), decayed. `p95`: None before there are enough to tell, then
+    found anew when an eighth of the samples has changed."""
 
-    __slots__ = ("_at", "_count", "_p95", "_samples", "_told", "_value")
+    __slots__ = ("_at", "_count", "_due", "_samples", "_value", "p95")
 
     def __init__(self) -> None:
         self._value = self._at = 0.0
-        self._count = self._told = 0
+        self._count, self._due = 0, _ENOUGH
         self._samples: list[float] = []
-        self._p95 = 0.0
+        self.p95: float | None = None
 
     def add(self, seconds: float, now: float) -> None:
         self._value = seconds if not self._count else self._value + _SMOOTH * (seconds - self._value)
@@ -114,19 +115,13 @@ class Pace:
         else:
             self._samples[self._count % _SAMPLES] = seconds
         self._count += 1
+        if self._count >= self._due:
+            self._due = self._count + _SAMPLES // 8
+            self.p95 = sorted(self._samples)[int(len(self._samples) * 0.95)]
 
     def at(self, now: float) -> float:
         """The latency to expect; an old one fades towards none at all, and one never measured is none: both invite a try."""
         return self._value * 0.5 ** ((now - self._at) / HALF_LIFE)
-
-    def p95(self) -> float | None:
-        """None before there are enough to tell. Found anew when an eighth of the samples has changed."""
-        if self._count < _ENOUGH:
-            return None
-        if not self._told or self._count - self._told >= _SAMPLES // 8:
-            self._told = self._count
-            self._p95 = sorted(self._samples)[int(len(self._samples) * 0.95)]
-        return self._p95
 
     @property
     def seconds(self) -> float | None:

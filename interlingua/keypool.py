@@ -69,12 +69,6 @@ class _Window:
         self.tokens += tokens
         return slot
 
-    def give_back(self, tokens: int, slot: Slot) -> None:
-        """What was counted in a slot and not used, where it is still counted."""
-        if slot.number >= 0:
-            slot.tokens -= tokens
-            self.tokens -= tokens
-
     def forget(self, now: float) -> None:
         oldest = int(now / self._length) - _SLOTS
         while self._slots and self._slots[0].number < oldest:
@@ -169,16 +163,19 @@ class KeyPool:
         return shortest
 
     def settle(self, lease: Lease, tokens: int | None = None) -> None:
-        """The key was good. `tokens` is what was used in truth; None: not known, what was reserved stands."""
-        key = self._keys[lease.key]
+        """The key was good. `tokens` is what was used in truth; None: not known, what was reserved stands. What was not used
+        is given back to the slot it was counted in, where that still counts; what was used besides counts from now."""
+        key, slot = self._keys[lease.key], lease.slot
         key.refusals = 0
         if tokens is None or tokens == lease.tokens:
             return
-        if tokens < lease.tokens:
-            key.minute.give_back(lease.tokens - tokens, lease.slot)
-        else:
-            key.minute.count(0, tokens - lease.tokens, self._clock())
-            self.tight = self.tight or key.minute.tokens > key.minute.token_room
+        minute, more = key.minute, tokens - lease.tokens
+        if more < 0 <= slot.number:
+            slot.tokens += more
+            minute.tokens += more
+        elif more > 0:
+            minute.count(0, more, self._clock())
+            self.tight = self.tight or minute.tokens > minute.token_room
 
     def cool(self, number: int, seconds: float | None = None, rest: Rest = "rate_limit") -> float:
         """Lets a key rest; None: longer each time in a row. Returns the seconds."""

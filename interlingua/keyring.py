@@ -38,16 +38,12 @@ class Keyring:
         self.pool = KeyPool(self.count, clock, limits.rpm, limits.rpd, limits.tpm)
         self._metrics = metrics
         self._rotations: dict[str, int] = {}  # reason -> the metric's slot
-        # one key alone is the credential's matter: it may be a token that is fetched
+        # The header lines that go with each; one key alone is the credential's matter: it may be a token that is fetched
         form = backend.host.credential
-        self._lines = [static(form, key).lines for key in backend.keys] if self.count > 1 else None
+        self.lines = [static(form, key).lines for key in backend.keys] if self.count > 1 else None
 
     def __repr__(self) -> str:
         return "Keyring(hidden)"
-
-    def lines(self, lease: Lease) -> bytes | None:
-        """The header lines that go with a key; None: the backend's credential has them."""
-        return None if self._lines is None else self._lines[lease.key]
 
     def take(self, tokens: int = 0, without: Collection[int] = ()) -> Lease:
         """Raises RateLimited where every key rests."""

@@ -248,7 +248,8 @@ class Provider:
         self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float, lease: Lease | None
     ) -> Awaitable[Reply]:
         ring = self.ring
-        lines = self._credential.lines if ring is None or lease is None else ring.lines(lease) or self._credential.lines
+        own = None if ring is None or lease is None or ring.lines is None else ring.lines[lease.key]
+        lines = self._credential.lines if own is None else own
         if lines is None:
             return self._signed(method, path, headers, body, deadline)
         return self._sent(method, path, _AGENT + lines + headers, body, deadline)

@@ -207,12 +207,12 @@ def test_the_p95_is_of_the_latest_and_of_enough():
     pace = Pace()
     for number in range(19):
         pace.add(number / 100, 0)
-    assert pace.p95() is None
+    assert pace.p95 is None
     pace.add(0.19, 0)
-    assert pace.p95() == 0.19
+    assert pace.p95 == 0.19
     for number in range(1280):
         pace.add(1 + number % 128, 0)
-    assert pace.p95() == 122
+    assert pace.p95 == 122
 
 
 def test_models_of_one_backend_are_told_apart_and_bounded():

@@ -55,7 +55,7 @@ class Hedge:
         delay = self._fixed
         if delay is None:
             health = first.health
-            delay = (health.streamed if call.request.stream else health.whole).p95()
+            delay = (health.streamed if call.request.stream else health.whole).p95
             if delay is None:
                 return await asking.once(call, next, first)
         began = self.clock()
