@@ -1,159 +1,177 @@
-"""A client's connection: HTTP/1.1 to ASGI as cheaply as it can be done, for uvicorn's server (`http=Connection`).
+"""A client's connection: HTTP/1.1 to the gateway as cheaply as it can be done, for uvicorn's server (`http=Connection`).
 
-The application is called when a request's body is whole, so nothing half-read is ever worked on; only what is passed
-through goes on as it comes (`Upload`). A head, a body or a pause over its limit is refused here, in the client's own
-shape. One write an answer, one task a connection, one timer for all. A client that leaves cancels the task that works for
-it; `left` in `scope["connection"]` tells the application so.
+The gateway is asked when a request's body is whole, so nothing half-read is ever worked on; only what is passed through goes
+on as it comes (`Upload`). A head, a body or a pause over its limit is refused here, in the client's own shape. The parser
+calls C functions where it can. One write an answer, one task a connection, one timer for all. A client that leaves cancels
+the task that works for it; `left` tells the gateway so.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Awaitable
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final, Protocol, cast
 from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
+from msgspec import Struct
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from interlingua.config import Server
 from interlingua.errors import GatewayError, HeadTooLarge, InvalidRequest, TooLarge
+from interlingua.inbound import Inbound
 from interlingua.protocols.registry import CLIENTS
 from interlingua.protocols.wire import encode_json
-from interlingua.routes import protocol_of, streamed
+from interlingua.routes import Door, find, protocol_of, streamed
 
 _STATUS: Final = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 _OWN_STATUS: Final = b"HTTP/1.1 %d Error\r\n"  # a provider may have statuses of its own: Anthropic's 529
-_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
+_METHODS: Final = {method.encode(): method for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")}
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_END: Final = b"\r\n\r\n"
+_CLOSE: Final = b"connection: close\r\n"
+_TRAILERS: Final = 64
 _TICK: Final = 5.0  # seconds between looks at the clock
 AHEAD: Final = 256 * 1024  # bytes of an upload, past which no more is read
 _QUEUED: Final = 16  # pipelined requests, past which no more is read
 
-Message = dict[str, Any]
-Headers = Iterable[tuple[bytes, bytes]]
+
+class Gateway(Protocol):
+    """Whom requests are for."""
+
+    def answer(self, asked: Inbound) -> Awaitable[None]: ...
+
+
+class Place(Struct, frozen=True):
+    """A request's target: its path, the same as it came, its query, and what is there."""
+
+    path: str
+    raw_path: bytes
+    query: bytes
+    door: Door | None
+    uploads: bool  # what comes there is passed through as it comes
 
 
 class Request:
-    """One request being read, then answered: the `receive` and `send` of its ASGI call."""
+    """One request, being read and then answered: an Inbound."""
 
-    __slots__ = ("body", "chunked", "connection", "head", "keep_alive", "method", "scope", "sent", "size")
+    tenant: str | None = None
+    _head: tuple[int, bytes] | None = None  # of an answer that has not begun
+    _chunked = False
+    _sent = False  # the head is out
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: "Connection", place: Place, method: str, headers: dict[bytes, bytes], version: str) -> None:
         self.connection = connection
-        self.body: list[bytes] = []
-        self.size = 0
+        self.method, self.headers = method, headers
+        self.path, self.raw_path, self.query, self.door = place.path, place.raw_path, place.query, place.door
+        self.body: bytes | None = None
+        self.chunks = version == "1.1"  # an answer may be chunked
         self.keep_alive = True
-        self.method = "GET"
-        self.scope: Message = {}
-        self.head: Message | None = None  # http.response.start, held until the first body goes with it
-        self.chunked = False
-        self.sent = False  # the head is out
 
-    def taken(self) -> bytes:
-        """What there is of the body."""
-        body, self.body = self.body, []
-        return body[0] if len(body) == 1 else b"".join(body)
+    @property
+    def left(self) -> bool:
+        return self.connection.left
 
-    async def receive(self) -> Message:
-        whole: bytes | None = self.scope.pop("whole", None)
-        return {"type": "http.request", "body": self.taken() if whole is None else whole, "more_body": False}
+    @property
+    def flows(self) -> bool:
+        connection = self.connection
+        return self._chunked and connection.paused is None and not connection.left
 
-    async def send(self, message: Message) -> None:
+    def push(self, piece: bytes) -> None:
+        self.connection.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+
+    async def receive(self) -> tuple[bytes, bool]:
+        return self.body or b"", False
+
+    def reply(self, status: int, lines: bytes, body: bytes) -> bool:
+        connection = self.connection
+        if self._head is not None or connection.paused is not None or connection.left:
+            return False
+        head = self._open(status, lines, b"content-length: %d\r\n" % len(body) if status != 204 else b"")
+        connection.write(head if self.method == "HEAD" else head + body)
+        connection.answered(self)
+        return True
+
+    def begin(self, status: int, lines: bytes) -> None:
+        self._head = status, lines
+
+    async def send(self, piece: bytes, more: bool = True) -> None:
         connection = self.connection
         if connection.paused is not None:
             await connection.paused
         if connection.left:
             return
-        if message["type"] == "http.response.start":
-            self.head = message
-            return
-        body: bytes = message.get("body", b"")
-        more = message.get("more_body", False)
-        pieces: list[bytes] = []
-        if not self.sent:
-            head = cast(Message, self.head)
-            pieces = self.open(head["status"], head["headers"], body, more)
-        if self.method != "HEAD":
-            if self.chunked:
-                if body:
-                    pieces += (b"%x\r\n" % len(body), body, b"\r\n")
-                if not more:
-                    pieces.append(b"0\r\n\r\n")
-            else:
-                pieces.append(body)
-        connection.write(b"".join(pieces))
+        head = b""
+        if not self._sent:
+            head = self._begun(len(piece), more)
+        if self.method == "HEAD":
+            piece = b""
+        elif self._chunked:
+            piece = (b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b"") + (b"" if more else b"0\r\n\r\n")
+        connection.write(head + piece)
         if not more:
             connection.answered(self)
 
-    def open(self, status: int, headers: Headers, body: bytes, more: bool) -> list[bytes]:
-        """The head of an answer that begins with `body`."""
-        self.sent = True
-        pieces = [_STATUS.get(status) or _OWN_STATUS % status]
-        measured = False
+    def _begun(self, size: int, more: bool) -> bytes:
+        """The head of an answer whose first piece has `size` bytes."""
+        assert self._head is not None
+        status, lines = self._head
+        if not more:
+            return self._open(status, lines, b"content-length: %d\r\n" % size if status != 204 else b"")
+        self._chunked = self.chunks
+        self.keep_alive = self.keep_alive and self.chunks
+        return self._open(status, lines, b"transfer-encoding: chunked\r\n" if self.chunks else b"")
+
+    def _open(self, status: int, lines: bytes, framing: bytes) -> bytes:
+        self._sent = True
         if Connection.leaving:
             self.keep_alive = False
-        for name, value in headers:
-            pieces += (name, b": ", value, b"\r\n")
-            if name == b"content-length":
-                measured = True
-            elif name == b"connection":
-                self.keep_alive = False
-        if not more and not measured and status != 204:
-            pieces.append(b"content-length: %d\r\n" % len(body))
-        if more:
-            self.chunked = self.scope["http_version"] == "1.1"
-            self.keep_alive = self.keep_alive and self.chunked
-            pieces.append(b"transfer-encoding: chunked\r\n" if self.chunked else b"")
-        if not self.keep_alive:
-            pieces.append(b"connection: close\r\n")
-        pieces.append(b"\r\n")
-        return pieces
+        closes = b"" if self.keep_alive else _CLOSE
+        return b"%b%b%b%b\r\n" % (_STATUS.get(status) or _OWN_STATUS % status, lines, framing, closes)
 
 
 class Upload(Request):
-    """A request whose body the application asks for piece by piece: it is called when the head is there, and no more is
-    read than it has asked for and `AHEAD` bytes."""
+    """A request whose body is asked for piece by piece: the gateway has it when its head is there, and no more is read than
+    has been asked for and `AHEAD` bytes."""
 
-    __slots__ = ("_error", "_paused", "_wanted", "ended", "held")
-
-    def __init__(self, connection: "Connection") -> None:
-        super().__init__(connection)
+    def __init__(self, connection: "Connection", place: Place, method: str, headers: dict[bytes, bytes], version: str) -> None:
+        super().__init__(connection, place, method, headers, version)
         self.ended = False  # all of the body has come
-        self.held = 0  # bytes not yet asked for
+        self.size = self.held = 0  # bytes that have come, and those of them not yet asked for
+        self._pieces: list[bytes] = []
         self._paused = False
         self._wanted: asyncio.Future[None] | None = None
         self._error: GatewayError | None = None
 
-    async def receive(self) -> Message:
-        """Raises GatewayError where no more can come."""
-        while not self.body and not self.ended and self._error is None:
+    async def receive(self) -> tuple[bytes, bool]:
+        while not self._pieces and not self.ended and self._error is None:
             self._wanted = asyncio.get_running_loop().create_future()
             await self._wanted
         self._wanted = None
         if self._error is not None:
             raise self._error
-        message = await super().receive()
-        message["more_body"] = not self.ended
+        piece = b"".join(self._pieces)
+        self._pieces.clear()
         self.held = 0
         self.resume()
-        return message
+        return piece, not self.ended
 
-    def open(self, status: int, headers: Headers, body: bytes, more: bool) -> list[bytes]:
+    def _open(self, status: int, lines: bytes, framing: bytes) -> bytes:
         if not self.ended:
             self.keep_alive = False  # the rest of the body is for nobody
-        return super().open(status, headers, body, more)
+        return super()._open(status, lines, framing)
 
     @property
     def waits(self) -> bool:
         """Whether it is the client that is waited for."""
         return self._wanted is not None and not self._wanted.done()
 
-    def feed(self, body: bytes) -> None:
-        self.body.append(body)
-        self.held += len(body)
+    def feed(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self.size += len(piece)
+        self.held += len(piece)
         if self.held > AHEAD and not self._paused:
             self._paused = True
             self.connection.pause_reading()
@@ -192,10 +210,9 @@ class Connection(asyncio.Protocol):
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None
     ) -> None:
-        self._app = cast(Any, config).loaded_app
+        self._gateway: Gateway = cast(Any, config).loaded_app
         self._state = server_state
         self._loop = _loop or asyncio.get_running_loop()
-        self._parser = HttpRequestParser(self)
         self._transport = cast(asyncio.Transport, None)
         self.reading: Request | None = None  # the request that bytes belong to
         self._answering: Request | None = None
@@ -203,12 +220,21 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None  # answers one request after the other
         self._turn: asyncio.Future[None] | None = None  # it waits for the next one
         self._head = 0  # bytes of the head so far; -1: it is complete
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._tail = b""  # the end of a head that is not complete
+        self._long = False  # the head is over its limit
+        self._size = 0  # bytes that have come for the body, at least
         self._deaf = False  # refused: what still comes is thrown away
         self._since = 0  # ticks without a byte
         self.paused: asyncio.Future[None] | None = None
         self.left = False
+        # What the parser has told of the request being read. Of header lines with one name the last counts.
+        self._url: list[bytes] = []
+        self._headers: dict[bytes, bytes] = {}
+        self._pieces: list[bytes] = []
+        self.on_url = self._url.append
+        self.on_header = self._headers.__setitem__
+        self.on_body = self._pieces.append
+        self._parser = HttpRequestParser(self)
 
     @classmethod
     def limit(cls, server: Server) -> None:
@@ -255,6 +281,7 @@ class Connection(asyncio.Protocol):
             return
         if self._head >= 0:
             self._head += len(data)
+            self._long = self._head > self.max_head and not self._fits(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
@@ -263,30 +290,29 @@ class Connection(asyncio.Protocol):
             self._deaf = True
         except HttpParserError:
             self.refuse(InvalidRequest("This is not a well-formed HTTP/1.1 request."))
-        else:
-            if self._head > self.max_head and not self._deaf:
-                self.refuse(HeadTooLarge(f"The request's head is larger than {self.max_head} bytes."))
+        if self._pieces:
+            self._gather(len(data))
+        elif self._head > 0:
+            self._tail = (self._tail + data)[-3:]
+        if self._long or (self._head < 0 and len(self._headers) > _TRAILERS):
+            self.refuse(HeadTooLarge(f"The request's head is larger than {self.max_head} bytes."))
 
-    @property
-    def flows(self) -> bool:
-        """Whether a piece of the answer under way may be pushed: its head is out, it is chunked, its client reads."""
-        request = self._answering
-        return request is not None and request.chunked and self.paused is None and not self.left
+    def _fits(self, data: bytes) -> bool:
+        """Whether a head that came with so much more, or ends with it, is within its limit."""
+        end = (self._tail + data).find(_END)
+        return end >= 0 and self._head - len(data) - len(self._tail) + end + len(_END) <= self.max_head
 
-    def push(self, data: bytes) -> None:
-        self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
-
-    def reply(self, status: int, headers: Headers, body: bytes) -> bool:
-        """The whole of an answer, written at once; False where it has to wait, or its head is out already."""
-        request = self._answering
-        if request is None or request.head is not None or self.paused is not None or self.left:
-            return False
-        pieces = request.open(status, headers, body, more=False)
-        if request.method != "HEAD":
-            pieces.append(body)
-        self._transport.write(b"".join(pieces))
-        self.answered(request)
-        return True
+    def _gather(self, size: int) -> None:
+        """Looks after a body that is not whole yet."""
+        request = self.reading
+        if type(request) is Upload:
+            request.feed(b"".join(self._pieces))
+            self._pieces.clear()
+            return
+        self._size += size
+        if self._size > self.max_body and sum(map(len, self._pieces)) > self.max_body:
+            self._pieces.clear()
+            self.refuse(TooLarge(f"The request's body is larger than {self.max_body} bytes."))
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)
@@ -301,77 +327,51 @@ class Connection(asyncio.Protocol):
 
     # Parser
 
-    def on_message_begin(self) -> None:
-        self._url = b""
-        self._headers = []
-        self.reading = Request(self)
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
-
     def on_headers_complete(self) -> None:
-        if self._deaf or (request := self.reading) is None:
+        if self._deaf or self._long:
             return
-        if self._head > self.max_head and sum(len(n) + len(v) + 4 for n, v in self._headers) + len(self._url) > self.max_head:
-            self.refuse(HeadTooLarge(f"The request's head is larger than {self.max_head} bytes."))
-            return
-        self._head = -1
-        if self._url.startswith(b"/providers/") and self._answering is None and streamed(self._url.decode("latin-1")):
-            request = self.reading = Upload(self)
-        parser = self._parser
-        path, raw_path, query = _short_target(self._url) if len(self._url) < 256 else _target(self._url)
-        version = parser.get_http_version()
-        request.method = method = parser.get_method().decode("latin-1")
+        self._head, self._tail = -1, b""
+        place = self._placed()
+        headers = {name.lower(): value for name, value in self._headers.items()}
+        self._headers.clear()
+        parser, version = self._parser, self._parser.get_http_version()
+        method = parser.get_method()
+        kind = Upload if place.uploads and self._answering is None else Request
+        self.reading = request = kind(self, place, _METHODS.get(method) or method.decode("latin-1"), headers, version)
         request.keep_alive = parser.should_keep_alive() and version != "1.0"
-        request.scope = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": version,
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "headers": self._headers,
-            "named": (named := dict(self._headers)),
-            "connection": self,
-        }
-        self._look_at_length(named, request)
-        if type(request) is Upload and not self._deaf:
-            self._answer(request)
-
-    def _look_at_length(self, headers: dict[bytes, bytes], request: Request) -> None:
         length = headers.get(b"content-length", b"")
-        limit = self.max_body if type(request) is Request else self.max_upload
+        limit = self.max_body if kind is Request else self.max_upload
         if len(length) > 7 and int(length) > limit:
             self.refuse(TooLarge(f"The request's body is larger than {limit} bytes."))
-        elif headers.get(b"expect", b"").lower() == b"100-continue":
+        elif b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
             self.write(_CONTINUE)
+        if kind is Upload and not self._deaf:
+            self._answer(request)
 
-    def on_body(self, body: bytes) -> None:
-        request = self.reading
-        if self._deaf or request is None:
-            return
-        request.size += len(body)
-        if type(request) is Upload:
-            request.feed(body)
-        elif request.size > self.max_body:
-            self.refuse(TooLarge(f"The request's body is larger than {self.max_body} bytes."))
-        else:
-            request.body.append(body)
+    def _placed(self) -> Place:
+        url = b"".join(self._url)
+        self._url.clear()
+        return _short_place(url) if len(url) < 256 else _place(url)
 
     def on_message_complete(self) -> None:
-        request, self.reading, self._head = self.reading, None, 0
+        request, self.reading, self._head, self._size = self.reading, None, 0, 0
+        pieces = self._pieces
+        self._headers.clear()  # trailers are nobody's
         if self._deaf or request is None:
+            pieces.clear()
             return
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
         if type(request) is Upload:
+            if body:
+                request.feed(body)
             request.end()
             return
-        request.scope["whole"] = request.taken()  # spares the application a message
-        if self._answering is None:
+        request.body = body
+        if len(body) > self.max_body:
+            self.reading = request
+            self.refuse(TooLarge(f"The request's body is larger than {self.max_body} bytes."))
+        elif self._answering is None:
             self._answer(request)
         else:
             self._queue.append(request)
@@ -396,9 +396,9 @@ class Connection(asyncio.Protocol):
                 await self._turn
                 continue
             try:
-                await self._app(request.scope, request.receive, request.send)
+                await self._gateway.answer(request)
             finally:
-                if self._answering is request and not self.left:  # the application gave up in the middle of its answer
+                if self._answering is request and not self.left:  # the gateway gave up in the middle of its answer
                     self._transport.abort()
             if self._answering is request:
                 return
@@ -414,14 +414,18 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
 
     def refuse(self, error: GatewayError) -> None:
-        """Ends the connection with an error that no application has seen the request of."""
+        """Ends the connection with an error whose request the gateway has not seen."""
         if self._deaf or self._answering is not None:  # its answer cannot be interrupted by another
             self._deaf = True
             if type(self.reading) is Upload:
                 self.reading.fail(error)
             return
-        path = self._url.decode("latin-1").partition("?")[0]
-        status, body = CLIENTS[protocol_of(path, dict(self._headers))].format_error(error.failure)
+        if self.reading is not None:
+            path, headers = self.reading.path, self.reading.headers
+        else:
+            path = b"".join(self._url).decode("latin-1").partition("?")[0]
+            headers = {name.lower(): value for name, value in self._headers.items()}
+        status, body = CLIENTS[protocol_of(path, headers)].format_error(error.failure)
         data = encode_json(body)
         self.write(
             _STATUS[status]
@@ -468,14 +472,15 @@ class Connection(asyncio.Protocol):
             upload.fail(InvalidRequest("The rest of the request did not arrive in time."))
 
 
-def _target(url: bytes) -> tuple[str, bytes, bytes]:
-    """A request's path, the same as it came, and its query."""
+def _place(url: bytes) -> Place:
     parsed = parse_url(url)
-    path = (parsed.path or b"/").decode("latin-1")
-    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
+    raw, query = parsed.path or b"", parsed.query or b""
+    path = raw.decode("latin-1")
+    decoded = unquote(path) if "%" in path else path
+    return Place(decoded or "/", raw, query, find(path or "/", query), streamed(path))
 
 
-_short_target: Final = lru_cache(maxsize=1024)(_target)
+_short_place: Final = lru_cache(maxsize=1024)(_place)
 
 
 def _sweep(loop: asyncio.AbstractEventLoop) -> None:

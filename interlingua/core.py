@@ -54,7 +54,7 @@ class Core:
         self.catalog = Catalog(self.providers, self.router, config.server.list_models)
         self.keys = Keys(config.client_keys) if config.auth.mode == "keys" else None
         self.aws_keys = {key.name: key.secret.reveal() for key in config.aws_keys}
-        self.admission = Admission(config.server.max_in_flight, config.server.max_queue)
+        self.admission = Admission(config.server.max_in_flight, config.server.max_queue, metrics)
         self.board = Board(config.routing.breaker, _stations(self.providers), changed=self._breaker_turned)
         self.checks = Checks(self.providers.values(), self.board)
         history = History(store, self._speaks_responses)  # makes a request for one kind of backend: one for each attempt

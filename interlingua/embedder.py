@@ -107,8 +107,8 @@ FACES: Final = {
 }
 
 
-def headers_of(protocol: str, answer: Vectors) -> list[tuple[bytes, bytes]]:
+def headers_of(protocol: str, answer: Vectors) -> bytes:
     """What stands beside an answer's body: AWS counts the tokens of InvokeModel there."""
     if protocol == "bedrock" and answer.usage is not None and answer.usage.input is not None:
-        return [(TOKENS.encode(), b"%d" % answer.usage.input)]
-    return []
+        return b"%b: %d\r\n" % (TOKENS.encode(), answer.usage.input)
+    return b""

@@ -61,13 +61,12 @@ def _version(said: Any) -> bytes:
     return said.encode()
 
 
-def counted(usage: Usage | None) -> list[tuple[bytes, bytes]]:
-    """The headers by which AWS tells of an answer what it is, and what it cost."""
-    headers = [(b"x-amzn-bedrock-content-type", b"application/json")]
+def counted(usage: Usage | None) -> bytes:
+    """The header lines by which AWS tells of an answer what it is, and what it cost."""
+    lines = b"x-amzn-bedrock-content-type: application/json\r\n"
     if usage is not None:
-        for name, count in _counts(usage).items():
-            headers.append((b"x-amzn-bedrock-" + _HEADERS[name], b"%d" % count))
-    return headers
+        lines += b"".join(b"x-amzn-bedrock-%b: %d\r\n" % (_HEADERS[name], count) for name, count in _counts(usage).items())
+    return lines
 
 
 _HEADERS: Final = {

@@ -96,7 +96,7 @@ class Metrics:
         self._next = 0
         self._series: dict[tuple[str, tuple[str, ...]], int] = {}
         self._meters: dict[tuple[str, str, str], Meter] = {}
-        self._in_flight = self.slot(IN_FLIGHT, ())
+        self.under_way = self.slot(IN_FLIGHT, ())  # a gauge's slot
 
     def slot(self, spec: Spec, labels: tuple[str, ...]) -> int:
         """The first slot of a series, made at first use. A histogram has one a bucket, then +Inf's, then the sum's."""
@@ -118,9 +118,6 @@ class Metrics:
 
     def set(self, spec: Spec, labels: tuple[str, ...], value: float) -> None:
         self.slots[self.slot(spec, labels)] = value
-
-    def in_flight(self, by: int) -> None:
-        self.slots[self._in_flight] += by
 
     def meter(self, protocol: str, backend: str, model: str) -> "Meter":
         """The cached series of one client protocol, backend and provider's model."""
@@ -171,35 +168,38 @@ class Meter:
         self._tokens = [metrics.slot(TOKENS, (*key, kind)) for kind in _KINDS]
         self._routes: dict[str, int] = {}
 
-    def done(self, status: int, seconds: float, usage: Usage | None) -> None:
+    def done(self, status: int, seconds: float, usage: Usage | None, mode: str = "") -> None:
+        """A request is over. `mode`: how it was routed; "": it was not."""
         slots = self._slots
         if status == 200:
             slots[self._ok] += 1.0
         else:
             self._metrics.count(REQUESTS, (*self._key, str(status)))
-        self._observe(self._seconds, seconds)
+        slots[self._seconds + bisect_left(_BUCKETS, seconds)] += 1.0
+        slots[self._seconds + len(_BUCKETS) + 1] += seconds
+        if mode:
+            slots[self._routes.get(mode) or self._route(mode)] += 1.0
         if usage is not None:
-            output = usage.output
-            if usage.estimated:
-                output = None
-                self._metrics.count(TOKENS, (*self._key, "output_estimated"), usage.output or 0)
-            said = usage.input, usage.cache_read, usage.cache_write, output, usage.reasoning
-            for slot, tokens in zip(self._tokens, said, strict=True):
-                if tokens:
-                    slots[slot] += tokens
+            self._spent(usage)
 
-    def routed(self, mode: str) -> None:
-        slot = self._routes.get(mode)
-        if slot is None:
-            slot = self._routes[mode] = self._metrics.slot(ROUTES, (mode, self._key[0]))
-        self._slots[slot] += 1.0
+    def _spent(self, usage: Usage) -> None:
+        output = usage.output
+        if usage.estimated:
+            output = None
+            self._metrics.count(TOKENS, (*self._key, "output_estimated"), usage.output or 0)
+        said = usage.input, usage.cache_read, usage.cache_write, output, usage.reasoning
+        for slot, tokens in zip(self._tokens, said, strict=True):
+            if tokens:
+                self._slots[slot] += tokens
+
+    def _route(self, mode: str) -> int:
+        slot = self._routes[mode] = self._metrics.slot(ROUTES, (mode, self._key[0]))
+        return slot
 
     def first(self, seconds: float) -> None:
-        self._observe(self._first, seconds)
-
-    def _observe(self, start: int, value: float) -> None:
-        self._slots[start + bisect_left(_BUCKETS, value)] += 1.0
-        self._slots[start + len(_BUCKETS) + 1] += value
+        """A stream's first token is on its way."""
+        self._slots[self._first + bisect_left(_BUCKETS, seconds)] += 1.0
+        self._slots[self._first + len(_BUCKETS) + 1] += seconds
 
 
 _FAMILIES: Final = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}

@@ -3,7 +3,7 @@
 `/providers/{backend}/v1/files` becomes `/v1/files` at that backend's origin. Bodies stream through as they come, both ways.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -12,8 +12,9 @@ import msgspec
 from interlingua import invoke
 from interlingua.client import Reply, Upload
 from interlingua.core import Core
-from interlingua.errors import FramingError, GatewayError, InvalidRequest, NotFound, TooLarge
+from interlingua.errors import FramingError, GatewayError, NotFound, TooLarge
 from interlingua.framing import eventstream, sse
+from interlingua.inbound import Inbound
 from interlingua.ir import AnyEvent, End, Start, Usage, UsageSoFar
 from interlingua.protocols import Protocol
 from interlingua.protocols.registry import PROTOCOLS
@@ -55,24 +56,29 @@ def query_of(query: bytes) -> str:
     return "?" + "&".join(pairs) if pairs else ""
 
 
-def answer_headers(reply: Reply) -> list[tuple[bytes, bytes]]:
-    return [(k.encode("latin-1"), v.encode("latin-1")) for k, v in reply.headers.items() if k not in _THEIRS]
+def answer_headers(reply: Reply) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items() if name not in _THEIRS).encode("latin-1")
 
 
 # The request's body
 
 
-async def incoming(
-    first: bytes | None, receive: Callable[[], Awaitable[Mapping[str, Any]]], headers: Mapping[bytes, bytes], most: int
-) -> bytes | Upload:
-    """The request's body: whole where it is small, else as it comes. `first`: all of it, where it was read already.
-    Raises TooLarge, and InvalidRequest where it stops coming; an Upload does, too."""
-    if first is not None:
-        return first
-    length = headers.get(b"content-length", b"")
+async def whole(asked: Inbound, most: int) -> bytes:
+    """All of it. Raises TooLarge."""
+    body = _Body(asked, most)
+    await body.gather(most)
+    return b"".join(body.ahead)
+
+
+async def incoming(asked: Inbound, most: int) -> bytes | Upload:
+    """The request's body: whole where it is small or here already, else as it comes. Raises TooLarge, and InvalidRequest
+    where it stops coming; an Upload does, too."""
+    if asked.body is not None:
+        return asked.body
+    length = asked.headers.get(b"content-length", b"")
     if length.isdigit() and int(length[:20]) > most:
         raise TooLarge(f"The request's body is larger than {most} bytes.")
-    body = _Body(receive, most)
+    body = _Body(asked, most)
     await body.gather(_SMALL)
     if not body.more:
         return b"".join(body.ahead)
@@ -82,8 +88,8 @@ async def incoming(
 class _Body:
     """The pieces of a request's body, as the server gives them."""
 
-    def __init__(self, receive: Callable[[], Awaitable[Mapping[str, Any]]], most: int) -> None:
-        self._receive, self._most = receive, most
+    def __init__(self, asked: Inbound, most: int) -> None:
+        self._asked, self._most = asked, most
         self._size = 0
         self.ahead: list[bytes] = []  # gathered, and not yet given
         self.more = True
@@ -104,11 +110,7 @@ class _Body:
         return await self._read()
 
     async def _read(self) -> bytes:
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise InvalidRequest("The request ended before its body did.")
-        self.more = message.get("more_body", False)
-        body: bytes = message.get("body", b"")
+        body, self.more = await self._asked.receive()
         self._size += len(body)
         if self._size > self._most:
             raise TooLarge(f"The request's body is larger than {self._most} bytes.")

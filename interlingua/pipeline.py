@@ -8,8 +8,7 @@ stead, try again, watch what comes back with `Answer.tap`, or change a stream wi
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
-from functools import partial, reduce
-from typing import Final
+from functools import reduce
 
 from interlingua.errors import ProviderFailure, UpstreamBroken
 from interlingua.flow import Batch, Events, Flow, Step
@@ -18,8 +17,6 @@ from interlingua.health import Health
 from interlingua.ir import AnyEvent, Failure, PartEnd, PartStart, Request, Response, Start, Text, Thinking, UsageSoFar
 from interlingua.losses import Losses
 from interlingua.routing import Decision, Plan
-
-_UNKNOWN: Final = 1 << 62
 
 
 def is_content(event: AnyEvent) -> bool:
@@ -31,42 +28,26 @@ def is_content(event: AnyEvent) -> bool:
 
 
 class Call:
-    """What a client asked, and what has been decided of it so far."""
+    """What a client asked, and what has been decided of it so far. `client` is its protocol, `deadline` the loop.time() at
+    which the whole request is over."""
 
-    __slots__ = (
-        "attempts",
-        "client",
-        "deadline",
-        "decision",
-        "finished",
-        "headers",
-        "id",
-        "losses",
-        "plan",
-        "request",
-        "serving",
-        "size",
-        "strict",
-        "tenant",
-        "tried",
-    )
+    plan: Plan | None = None
+    decision: Decision | None = None  # whom this attempt asks; the last one is told to the client
+    finished: Callable[[int, float], None] | None = None  # told the status and the seconds when all is over
+    size = 1 << 62  # bytes of the body that it came in, at most
+    tenant = ""  # the name of the client's key, where keys are asked for
+    attempts = 0
+    serving: Health | None = None  # whose stream is under way: to be told of its end
 
     def __init__(self, request: Request, client: str, id: str, headers: Mapping[bytes, bytes], deadline: float) -> None:
         self.request = request
-        self.client = client  # the client's protocol
+        self.client = client
         self.id = id
         self.headers = headers
-        self.deadline = deadline  # loop.time() at which the whole request is over
+        self.deadline = deadline
         self.strict = headers.get(b"x-interlingua-strict") == b"true"
         self.losses = Losses()
-        self.plan: Plan | None = None
-        self.decision: Decision | None = None  # whom this attempt asks; the last one is told to the client
-        self.finished: Callable[[int, float], None] | None = None  # told the status and the seconds when all is over
-        self.size = _UNKNOWN  # bytes of the body that it came in, at most
-        self.tenant = ""  # the name of the client's key, where keys are asked for
-        self.attempts = 0
-        self.tried: list[str] = []  # those of them that did not answer, and why: "openai/gpt-4o;429"
-        self.serving: Health | None = None  # whose stream is under way: to be told of its end
+        self.tried: list[str] = []  # attempts that did not answer, and why: "openai/gpt-4o;429"
 
     def attempt(self, decision: Decision) -> "Call":
         """The same call for a second attempt at the same time."""
@@ -147,10 +128,9 @@ def compose(policies: Sequence[Policy], handler: Handler) -> Handler:
     """The first policy is outermost."""
 
     def around(inner: Handler, policy: Policy) -> Handler:
-        return partial(_enter, policy, inner)
+        def entered(call: Call) -> Awaitable[Answer]:
+            return policy(call, inner)
+
+        return entered
 
     return reduce(around, reversed(policies), handler)
-
-
-def _enter(policy: Policy, inner: Handler, call: Call) -> Awaitable[Answer]:
-    return policy(call, inner)

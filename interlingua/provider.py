@@ -152,7 +152,7 @@ class Provider:
                 if reply.status >= 300:
                     raise ProviderFailure(await _failure(reply, way.errors, self.backend))
                 if request.stream and "json" not in reply.headers.get("content-type", ""):
-                    return self._begun(reply, way, lease)
+                    return self._streaming(reply, way, lease)
                 response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
                 break
             except ProviderFailure as error:
@@ -167,7 +167,7 @@ class Provider:
             seal_answer(way.host.seals, protocol.NAME, response)
         return Answer(events=Flow(Told(unfold(response)))) if request.stream else Answer(response)
 
-    def _begun(self, reply: Reply, way: Way, lease: Lease | None) -> Answer:
+    def _streaming(self, reply: Reply, way: Way, lease: Lease | None) -> Answer:
         """A stream, which settles with its key at its end."""
         ended = None
         if lease is not None and self.ring is not None:

@@ -1,11 +1,11 @@
-"""ASGI in: path to protocol, body to IR; answer to body or stream. The one door where errors become a client's words."""
+"""A request in: path to protocol, body to IR; answer to body or stream. The one door where errors become a client's words."""
 
 import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import lru_cache, partial
 from itertools import count
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import quote
@@ -27,11 +27,11 @@ from interlingua.errors import (
     MethodNotAllowed,
     NotFound,
     ProviderFailure,
-    TooLarge,
     UpstreamError,
 )
 from interlingua.flow import ENDS, Batch, Flow
 from interlingua.framing import Out, eventstream, jsonarray, sse
+from interlingua.inbound import Inbound
 from interlingua.ir import End, Failure, PartDelta, PartStart, Start, Usage
 from interlingua.losses import Losses
 from interlingua.metrics import CONNECTIONS, LOSSES, ROUTES, Meter
@@ -43,43 +43,43 @@ from interlingua.protocols.shared import decode_request
 from interlingua.protocols.wire import encode_json, note_down
 from interlingua.provider import Provider
 from interlingua.pulse import Pulse, Waiting
-from interlingua.routes import Door, find, protocol_of
+from interlingua.routes import Door, protocol_of
 from interlingua.routing import Decision
 from interlingua.sigv4 import SignatureRefused, verify
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
+Message = MutableMapping[str, Any]
 
 LEFT: Final = 499  # the status counted for a client that left
 _RUN: Final = os.urandom(8).hex()  # a request's id: this process, and its number
 _COUNTER: Final = count()
 _ALSO: Final = frozenset((("DELETE", "kept"), ("DELETE", "task")))
 _OPEN: Final = frozenset(("health", "ready"))  # asked by those who have no key
-_SLOW_BODY: Final = 60.0  # seconds between two pieces of a request's body
 _MAX_TOLD: Final = 4000  # characters of the losses header
 _MOST_TRIED: Final = 8  # attempts told of
-_ESTIMATED: Final = b"x-interlingua-estimated"
-_JSON: Final = (b"content-type", b"application/json")
+_ESTIMATED: Final = "x-interlingua-estimated"
+_JSON: Final = b"content-type: application/json\r\n"
+_TEXT: Final = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
+_STREAMED: Final = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
+_SHARED: Final = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
+# The name by which each vendor tells a request's id, beside our own
+_IDS: Final = {"anthropic": b"request-id", "openai": b"x-request-id", "responses": b"x-request-id"}
 _CONVERSE: Final = PROTOCOLS["bedrock"]  # whose answers tell how long they took
 _log = logging.getLogger("interlingua")
 
 
 class Gateway:
-    """The ASGI application. `core` may be exchanged under way: a request keeps the one it began with."""
+    """What the server asks: `answer` for a request, itself (as an ASGI application) for its life. `core` may be exchanged under
+    way: a request keeps the one it began with."""
 
     def __init__(self, core: Core) -> None:
         self.core = core
-        self.desk = core.desk = Desk(self, lambda: self.core.config, core.metrics)
+        self.desk = core.desk = Desk(self.answer, lambda: self.core.config, core.metrics)
         self.pulse = Pulse(core.config.routing.heartbeat, core.config.routing.whole_heartbeat)
         self.begin: Callable[[], None] = _nothing  # on the event loop, once, before the first request
         self.end: Callable[[], None] = _nothing
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] == "lifespan":
-            return self._lifespan(receive, send)
-        return Exchange(self.core, self.pulse, scope, receive, send).run()
+    def answer(self, asked: Inbound) -> Awaitable[None]:
+        return Exchange(self.core, self.pulse, asked).run()
 
     def take(self, core: Core) -> None:
         """Requests from now on are answered by another core; those under way keep theirs."""
@@ -89,7 +89,10 @@ class Gateway:
         self.desk.begin()
         self.pulse = Pulse(core.config.routing.heartbeat, core.config.routing.whole_heartbeat)
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        """ASGI's lifespan."""
         while (await receive())["type"] == "lifespan.startup":
             self.core.begin()
             self.desk.begin()
@@ -102,47 +105,22 @@ class Gateway:
 
 
 class Exchange:
-    """One request and its answer."""
+    """One request and its answer. What most of them never need is the class's own."""
 
-    __slots__ = (
-        "broke",
-        "call",
-        "core",
-        "door",
-        "headers",
-        "id",
-        "losses",
-        "path",
-        "protocol",
-        "pulse",
-        "raw",
-        "receive",
-        "scope",
-        "send",
-        "size",
-        "started",
-        "tenant",
-        "usage",
-        "waiting",
-    )
+    protocol: Protocol = PROTOCOLS["openai"]
+    call: Call | None = None
+    started = False  # the head of the answer is out
+    usage: Usage | None = None
+    broke: Failure | None = None  # what the stream ended with, where that is no end
+    size = 0  # bytes of the body
+    tenant = ""  # whose key it was, where keys are asked for
+    waiting: Waiting | None = None  # for a whole answer, with heartbeats
 
-    def __init__(self, core: Core, pulse: Pulse, scope: Scope, receive: Receive, send: Send) -> None:
-        self.core, self.pulse = core, pulse
-        self.scope, self.receive, self.send = scope, receive, send
-        self.headers: dict[bytes, bytes] = scope.get("named") or dict(scope["headers"])
-        self.path: str = scope["path"]
+    def __init__(self, core: Core, pulse: Pulse, asked: Inbound) -> None:
+        self.core, self.pulse, self.asked = core, pulse, asked
+        self.headers = asked.headers
         self.id = f"req_{_RUN}{next(_COUNTER):08x}"
-        self.door: Door | None = None
-        self.protocol: Protocol = PROTOCOLS["openai"]
-        self.call: Call | None = None
-        self.started = False  # the head of the answer is out
         self.losses = Losses()  # of the answer; those of the request are its call's
-        self.usage: Usage | None = None
-        self.broke: Failure | None = None  # what the stream ended with, where that is no end
-        self.raw: bytes | None = scope.pop("whole", None)  # the body, where it is here already
-        self.size = 0  # bytes of the body
-        self.tenant = ""  # whose key it was, where keys are asked for
-        self.waiting: Waiting | None = None  # for a whole answer, with heartbeats
 
     async def run(self) -> None:
         began = time.perf_counter()
@@ -152,7 +130,7 @@ class Exchange:
         except GatewayError as error:
             status = await self._fail(error.failure)
         except asyncio.CancelledError:
-            if not self._left:
+            if not self.asked.left:
                 raise
             status = LEFT
         except Exception as error:
@@ -160,51 +138,42 @@ class Exchange:
         finally:
             if (call := self.call) is not None:
                 seconds = time.perf_counter() - began
-                self._count(status, seconds)
+                self._count(call, status, seconds)
                 if call.finished is not None:
                     call.finished(status, seconds)
 
-    @property
-    def _left(self) -> bool:
-        """Whether the client has gone: its Connection cancels this task then."""
-        connection = self.scope.get("connection")
-        return connection is not None and connection.left
-
     # What is asked
 
-    async def _answer(self) -> int:
-        method: str = self.scope["method"]
+    def _answer(self) -> Awaitable[int]:
+        asked = self.asked
+        method, door = asked.method, asked.door
         if method == "OPTIONS":
-            return await self._options()
-        raw = self.scope.get("raw_path") or self.path.encode()
-        door = self.door = find(raw.decode("latin-1"), self.scope["query_string"])
-        if door is None and self.path.startswith(passthrough.PREFIX):
-            return await self._pass_through(method)
+            return self._options()
+        if door is None and asked.path.startswith(passthrough.PREFIX):
+            return self._pass_through()
         if door is None:
-            self.protocol = CLIENTS[protocol_of(self.path, self.headers)]
-            raise NotFound(f"There is nothing at {self.path}.", code="unknown_url")
+            self.protocol = CLIENTS[protocol_of(asked.path, self.headers)]
+            raise NotFound(f"There is nothing at {asked.path}.", code="unknown_url")
         shared = door.action in ("models", "model") and door.protocol == "openai"
-        self.protocol = CLIENTS[protocol_of(self.path, self.headers) if shared else door.protocol]
+        self.protocol = CLIENTS[protocol_of(asked.path, self.headers) if shared else door.protocol]
         if method != door.method and (method, door.action) not in _ALSO and not (method == "HEAD" and door.method == "GET"):
-            raise MethodNotAllowed(f"{self.path} takes {door.method}, not {method}.")
-        if door.action not in _OPEN:
-            await self._admit()
-        return await self._enter(door, method)
+            raise MethodNotAllowed(f"{asked.path} takes {door.method}, not {method}.")
+        if self.core.keys is not None and door.action not in _OPEN:
+            self.tenant = self._admit(asked.body or b"")
+        return self._generate(door, self._body(), door.protocol) if door.action == "generate" else self._enter(door, method)
 
     async def _enter(self, door: Door, method: str) -> int:
         match door.action:
-            case "generate":
-                return await self._generate(door, await self._body(), self.protocol.NAME)
             case "prompt":
                 door = replace(door, model=self.core.config.routing.default_model)
-                return await self._generate(door, await self._body(), self.protocol.NAME)
+                return await self._generate(door, self._body(), self.protocol.NAME)
             case "delegate" | "agents" | "task":
                 return await self._send_json(*await self._agents(door, method))
             case "embed" | "predict":
                 self.protocol = FACES[door.action, door.protocol]
-                return await self._generate(door, await self._body(), self.protocol.NAME)
+                return await self._generate(door, self._body(), self.protocol.NAME)
             case "invoke":
-                return await self._invoke(door, await self._body())
+                return await self._invoke(door, self._body())
             case "count":
                 return await self._tokens(door)
             case "models":
@@ -227,7 +196,7 @@ class Exchange:
             case "kept":
                 return kept.told(core.store, name, self.tenant)
             case "items":
-                return kept.items(core.store, name, self.tenant, self.scope["query_string"])
+                return kept.items(core.store, name, self.tenant, self.asked.query)
             case "status":
                 return core.status()
             case _:
@@ -238,129 +207,89 @@ class Exchange:
         assert desk is not None
         match door.action:
             case "delegate":
-                return await api.delegate(desk, core.config, await self._body(), self.headers, self.tenant)
+                return await api.delegate(desk, core.config, self._body(), self.headers, self.tenant)
             case "agents":
-                return 200, await api.listed(desk, core.config, self.scope["query_string"], self.tenant)
+                return 200, await api.listed(desk, core.config, self.asked.query, self.tenant)
             case _:
                 return 200, await api.one(desk, core.config, method, door.model or "", self.tenant)
 
-    async def _pass_through(self, method: str) -> int:
-        core, began, status = self.core, time.perf_counter(), 0
-        provider, path = passthrough.target_of(core, self.path)
+    async def _pass_through(self) -> int:
+        core, asked, began, status = self.core, self.asked, time.perf_counter(), 0
+        provider, path = passthrough.target_of(core, asked.path)
         self.protocol = provider.protocol
-        await self._admit()
+        if core.keys is not None:
+            signed = _is_signed(self.headers)
+            if signed and asked.body is None:
+                asked.body = await passthrough.whole(asked, core.config.server.max_body)
+            self.tenant = self._admit(asked.body or b"")
         until = deadline(self.headers, core.config.routing.deadline)
-        path += passthrough.query_of(self.scope["query_string"])
+        path += passthrough.query_of(asked.query)
         watch = passthrough.Watch(provider, path)
         try:
             if not core.admission.admit():
                 await core.admission.enter(until)
-            core.metrics.in_flight(1)
             try:
-                status = await self._relay(provider, method, path, until, watch)
+                status = await self._relay(provider, path, until, watch)
                 return status
             finally:
-                core.metrics.in_flight(-1)
                 core.admission.leave()
         except GatewayError as error:
             status = error.failure.status
             raise
         finally:
             usage = watch.usage()  # tells the model as well
-            status = status or (LEFT if self._left else 502)
+            status = status or (LEFT if asked.left else 502)
             core.metrics.meter("native", provider.name, watch.model).done(status, time.perf_counter() - began, usage)
 
-    async def _relay(self, provider: Provider, method: str, path: str, until: float, watch: passthrough.Watch) -> int:
-        server = self.core.config.server
-        body = await passthrough.incoming(self.raw, self.receive, self.headers, server.max_upload)
+    async def _relay(self, provider: Provider, path: str, until: float, watch: passthrough.Watch) -> int:
+        server, asked = self.core.config.server, self.asked
+        body = await passthrough.incoming(asked, server.max_upload)
         lines = passthrough.request_headers(self.headers)
-        reply = await provider.pass_on(method, path, lines, body, until, server.max_body)
+        reply = await provider.pass_on(asked.method, path, lines, body, until, server.max_body)
         watch.begin(reply)
         try:
-            head = self.common([(b"x-interlingua-backend", _ascii(provider.name)), *passthrough.answer_headers(reply)])
             self.started = True
-            await self.send({"type": "http.response.start", "status": reply.status, "headers": head})
+            told = f"x-interlingua-backend: {_ascii(provider.name)}\r\n".encode()
+            asked.begin(reply.status, told + passthrough.answer_headers(reply) + self.standing())
             while (chunk := await reply.next()) is not None:
                 watch.see(chunk)
-                await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await self.send({"type": "http.response.body", "body": b""})
+                await asked.send(chunk)
+            await asked.send(b"", more=False)
             return reply.status
         finally:
             reply.close()
 
-    async def _admit(self) -> None:
-        """Whose request it is, where keys are asked for. Raises GatewayError in the words of the client's protocol."""
-        core, query = self.core, self.scope["query_string"]
-        if core.keys is None:
-            return
-        if "tenant" in self.scope:  # the gateway itself asks, for whom it let in before
-            self.tenant = self.scope["tenant"]
-            return
-        if self.headers.get(b"authorization", b"").startswith(b"AWS4-HMAC-SHA256"):
-            self.raw = await self._raw_body() if self.raw is None else self.raw
-            method, path = self.scope["method"], self.scope["raw_path"]
-            self.tenant = verify(method, path, query, self.headers, self.raw, core.aws_keys, time.time())
-        else:
-            if self.protocol.NAME == "bedrock" and b"authorization" not in self.headers:
-                raise SignatureRefused("MissingAuthenticationTokenException", "Missing Authentication Token")
-            self.tenant = core.keys.admit(self.headers, query)
+    def _admit(self, body: bytes) -> str:
+        """Whose request it is. Raises GatewayError in the words of the client's protocol."""
+        core, asked = self.core, self.asked
+        assert core.keys is not None
+        if asked.tenant is not None:  # the gateway itself asks, for whom it let in before
+            return asked.tenant
+        if _is_signed(self.headers):
+            return verify(asked.method, asked.raw_path, asked.query, self.headers, body, core.aws_keys, time.time())
+        if self.protocol.NAME == "bedrock" and b"authorization" not in self.headers:
+            raise SignatureRefused("MissingAuthenticationTokenException", "Missing Authentication Token")
+        return core.keys.admit(self.headers, asked.query)
 
     async def _options(self) -> int:
-        headers = [
-            (b"access-control-allow-origin", b"*"),
-            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-            (b"access-control-allow-headers", self.headers.get(b"access-control-request-headers", b"*")),
-            (b"access-control-max-age", b"86400"),
-        ]
-        return await self._send_whole(204, headers, b"")
+        wanted = self.headers.get(b"access-control-request-headers", b"*")
+        lines = b"access-control-allow-origin: *\r\naccess-control-allow-methods: GET, POST, OPTIONS\r\n"
+        lines += b"access-control-allow-headers: %b\r\naccess-control-max-age: 86400\r\n" % wanted
+        return await self._send_whole(204, lines, b"")
 
     async def _metrics(self) -> int:
         metrics, client = self.core.metrics, self.core.client
         metrics.set(CONNECTIONS, ("open",), client.open)
-        body = metrics.render()
-        return await self._send_whole(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], body)
+        return await self._send_whole(200, _TEXT, metrics.render())
 
-    async def _body(self) -> dict[str, Any]:
-        """The request's JSON object. Raises InvalidRequest or TooLarge."""
-        limit = self.core.config.server.max_body
-        length = self.headers.get(b"content-length", b"")
-        if length.isdigit() and int(length[:20]) > limit:
-            raise TooLarge(f"The request's body is larger than {limit} bytes.")
+    def _body(self) -> dict[str, Any]:
+        """The request's JSON object. Raises InvalidRequest."""
         if (coding := self.headers.get(b"content-encoding", b"identity")) != b"identity":
             raise InvalidRequest(f"A body in content-encoding {coding.decode('latin-1')!r} is not taken: send it plain.")
-        raw, self.raw = self.raw, None
-        if raw is None:
-            raw = await self._raw_body()
-        self.size = len(raw)
-        return parse_body(raw)
-
-    async def _raw_body(self) -> bytes:
-        """The request's bytes. Raises TooLarge, and InvalidRequest where they stop coming."""
-        limit = self.core.config.server.max_body
-        message = await self.receive()
-        body: bytes = message.get("body", b"")
-        if message.get("more_body"):
-            body = await self._rest(body, limit)
-        if len(body) > limit:
-            raise TooLarge(f"The request's body is larger than {limit} bytes.")
-        return body
-
-    async def _rest(self, first: bytes, limit: int) -> bytes:
-        pieces, size = [first], len(first)
-        while True:
-            try:
-                async with asyncio.timeout(_SLOW_BODY):
-                    message = await self.receive()
-            except TimeoutError:
-                raise InvalidRequest("The request's body did not arrive in full.") from None
-            if message["type"] == "http.disconnect":
-                raise InvalidRequest("The request ended before its body did.")
-            pieces.append(message.get("body", b""))
-            size += len(pieces[-1])
-            if size > limit:
-                raise TooLarge(f"The request's body is larger than {limit} bytes.")
-            if not message.get("more_body"):
-                return b"".join(pieces)
+        asked = self.asked
+        body, asked.body = asked.body or b"", b""  # not held while the answer is waited for
+        self.size = len(body)
+        return parse_body(body)
 
     # Generation
 
@@ -393,42 +322,40 @@ class Exchange:
         self.call = call
         if not core.admission.admit():
             await core.admission.enter(until)
-        core.metrics.in_flight(1)
         try:
             if request.stream:
                 return await self._stream(call, door)
-            answer = await (self._waited(call) if self.pulse.whole else core.handle(call))
-            response = answer.response
+            response = (await (self._waited(call) if self.pulse.whole else core.handle(call))).response
             assert response is not None
             self.usage = response.usage
             response.model = request.model
             response.id = response.id or self.id
             response.created = response.created or int(time.time())
             out = self.protocol.format_response(response, request, self.losses)
-            headers = self.told()
+            lines = _JSON + self.told(call)
             if isinstance(response, Vectors):
-                headers += headers_of(call.client, response)
-            return await self._send_json(200, out, headers)
+                lines += headers_of(call.client, response)
+            told = encode_json(out)
+            return 200 if self._replied(200, lines, told) else await self._send_whole(200, lines, told)
         finally:
-            call.end(self.broke)
-            core.metrics.in_flight(-1)
+            if call.serving is not None:
+                call.end(self.broke)
             core.admission.leave()
 
     async def _waited(self, call: Call) -> Answer:
         """With heartbeats."""
-        self.waiting = waiting = Waiting(self.pulse, self._blank)
+        self.waiting = waiting = Waiting(self.pulse, partial(self._blank, call))
         try:
             return await self.core.handle(call)
         finally:
             await waiting.hush()
 
-    async def _blank(self, blank: bytes) -> None:
+    async def _blank(self, call: Call, blank: bytes) -> None:
         """A heartbeat ahead of a whole answer. From the first on, the status is 200, whatever comes of it."""
         if not self.started:
             self.started = True
-            headers = self.common([_JSON, (b"x-accel-buffering", b"no"), *self.told()])
-            await self.send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self.send({"type": "http.response.body", "body": blank, "more_body": True})
+            self.asked.begin(200, b"%bx-accel-buffering: no\r\n%b%b" % (_JSON, self.told(call), self.standing()))
+        await self.asked.send(blank)
 
     async def _stream(self, call: Call, door: Door) -> int:
         stream = Stream(self, call, sse_framing=door.sse)
@@ -447,87 +374,85 @@ class Exchange:
             await stream.hush()
 
     async def _tokens(self, door: Door) -> int:
-        call, body, estimated = await count_tokens(self.core, self.protocol.NAME, door, await self._body(), self.headers, self.id)
-        headers = routed(call.decision)
+        call, body, estimated = await count_tokens(self.core, self.protocol.NAME, door, self._body(), self.headers, self.id)
+        lines = routed(call.decision)
         if estimated:
-            headers.append((_ESTIMATED, b"true"))
-        return await self._send_json(200, body, headers)
+            lines += f"{_ESTIMATED}: true\r\n".encode()
+        return await self._send_json(200, body, lines)
 
     # Answers
 
-    def told(self) -> Headers:
-        """The headers of a routed answer, its losses among them."""
-        call = self.call
-        assert call is not None
-        headers = routed(call.decision)
+    def told(self, call: Call) -> bytes:
+        """The header lines of a routed answer, its losses among them."""
+        lines = routed(call.decision)
         if call.attempts > 1:
             tried = ", ".join(quote(told[:200], safe="/:@.-_~;") for told in call.tried[:_MOST_TRIED])
-            headers.append((b"x-interlingua-attempts", b"%d" % call.attempts))
-            headers.append((b"x-interlingua-tried", tried.encode("ascii")))
+            lines += f"x-interlingua-attempts: {call.attempts}\r\nx-interlingua-tried: {tried}\r\n".encode("ascii")
         if call.losses:
-            headers.append((b"x-interlingua-losses", losses_header(call.losses, call, self.protocol)))
+            lines += b"x-interlingua-losses: %b\r\n" % losses_header(call.losses, call, self.protocol)
         if self.losses:
-            headers.append((b"x-interlingua-response-losses", losses_header(self.losses, call, self.protocol)))
+            lines += b"x-interlingua-response-losses: %b\r\n" % losses_header(self.losses, call, self.protocol)
         if self.usage is not None and self.usage.estimated:
-            headers.append((_ESTIMATED, b"usage"))
+            lines += f"{_ESTIMATED}: usage\r\n".encode()
         if self.protocol is invoke.CLAUDE:
-            headers += invoke.counted(self.usage)
-        return headers
+            lines += invoke.counted(self.usage)
+        return lines
 
-    def comments(self) -> bytes:
+    def comments(self, call: Call) -> bytes:
         """What came too late for a stream's head."""
         told = b""
-        if self.losses and self.call is not None:
-            header = losses_header(self.losses, self.call, self.protocol)
+        if self.losses:
+            header = losses_header(self.losses, call, self.protocol)
             told = sse.comment("x-interlingua-response-losses: " + header.decode())
         if self.usage is not None and self.usage.estimated:
-            told += sse.comment(f"{_ESTIMATED.decode()}: usage")
+            told += sse.comment(f"{_ESTIMATED}: usage")
         return told
 
-    def _send_json(self, status: int, body: Any, headers: Headers | None = None) -> Awaitable[int]:
-        return self._send_whole(status, [_JSON, *(headers or ())], encode_json(body))
+    def _send_json(self, status: int, body: Any, lines: bytes = b"") -> Awaitable[int]:
+        return self._send_whole(status, _JSON + lines, encode_json(body))
 
-    async def _send_whole(self, status: int, headers: Headers, body: bytes) -> int:
+    def _replied(self, status: int, lines: bytes, body: bytes) -> bool:
+        """Sends a whole answer, where that can be done at once."""
+        return self.asked.reply(status, lines + self.standing(), body)
+
+    async def _send_whole(self, status: int, lines: bytes, body: bytes) -> int:
         """Returns the status."""
         if self.waiting is not None and self.started:
             self.waiting = None
-            await self.send({"type": "http.response.body", "body": body})
-            return status
-        self.started = True
-        if status != 204:
-            headers.append((b"content-length", b"%d" % len(body)))
-        headers, connection = self.common(headers), self.scope.get("connection")
-        if connection is None or not connection.reply(status, headers, body):
-            await self.send({"type": "http.response.start", "status": status, "headers": headers})
-            await self.send({"type": "http.response.body", "body": body})
+            await self.asked.send(body, more=False)
+        elif not self._replied(status, lines, body):
+            self.started = True
+            self.asked.begin(status, lines + self.standing())
+            await self.asked.send(body, more=False)
         return status
 
-    def common(self, headers: Headers) -> Headers:
+    def standing(self) -> bytes:
+        """The header lines of every answer."""
         id_ = self.id.encode()
-        headers.append((b"x-interlingua-request-id", id_))
-        if self.protocol.NAME == "anthropic":
-            headers.append((b"request-id", id_))
-        elif self.protocol.NAME in ("openai", "responses"):
-            headers.append((b"x-request-id", id_))
-        if b"origin" in self.headers and self.scope["method"] != "OPTIONS":
-            headers += [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*")]
-        return headers
+        name = _IDS.get(self.protocol.NAME)
+        lines = b"x-interlingua-request-id: %b\r\n" % id_
+        if name is not None:
+            lines += b"%b: %b\r\n" % (name, id_)
+        if b"origin" in self.headers and self.asked.method != "OPTIONS":
+            lines += _SHARED
+        return lines
 
     async def _fail(self, failure: Failure) -> int:
         """Tells a failure in the client's own shape, if there is still somebody to tell."""
-        if (self.started and self.waiting is None) or self._left:
+        asked = self.asked
+        if (self.started and self.waiting is None) or asked.left:
             return failure.status
         status, body = self.protocol.format_error(failure)
-        headers: Headers = self.told() if self.call is not None else []
+        lines = self.told(self.call) if self.call is not None else b""
         if failure.retry_after is not None:
-            headers.append((b"retry-after", b"%d" % max(1, round(failure.retry_after))))
+            lines += b"retry-after: %d\r\n" % max(1, round(failure.retry_after))
         if self.protocol.NAME == "bedrock":
-            headers.append((b"x-amzn-errortype", str(body.get("__type", "")).encode("latin-1", "replace")))
+            lines += f"x-amzn-errortype: {body.get('__type', '')}\r\n".encode("latin-1", "replace")
         if failure.status == 413:
-            headers.append((b"connection", b"close"))
-        if self.door is not None and failure.status == 405:
-            headers.append((b"allow", self.door.method.encode()))
-        return await self._send_json(status, body, headers)
+            asked.keep_alive = False
+        if asked.door is not None and failure.status == 405:
+            lines += f"allow: {asked.door.method}\r\n".encode()
+        return await self._send_json(status, body, lines)
 
     def meter(self) -> Meter | None:
         """The figures of whoever answers: known for sure once there is an answer."""
@@ -536,15 +461,14 @@ class Exchange:
             return None
         return self.core.metrics.meter(call.client, call.decision.backend, call.decision.model)
 
-    def _count(self, status: int, seconds: float) -> None:
-        call, meter = self.call, self.meter()
-        if call is None or call.decision is None or meter is None:
+    def _count(self, call: Call, status: int, seconds: float) -> None:
+        decision, metrics = call.decision, self.core.metrics
+        if decision is None:
             return
-        meter.done(status, seconds, self.usage)
-        meter.routed(call.decision.route)
+        metrics.meter(call.client, decision.backend, decision.model).done(status, seconds, self.usage, decision.route)
         if call.losses or self.losses:
             for loss in (*call.losses, *self.losses):
-                self.core.metrics.count(LOSSES, (call.client, call.decision.backend, pattern(loss.path), loss.how))
+                metrics.count(LOSSES, (call.client, decision.backend, pattern(loss.path), loss.how))
             if self.losses and status == 200 and (call.request.stream or self.pulse.whole):
                 _log.info("%s losses: %s", self.id, losses_header(self.losses, call, self.protocol).decode())
 
@@ -552,7 +476,7 @@ class Exchange:
 class Stream:
     """The client's side of one streamed answer."""
 
-    __slots__ = ("_began", "_beating", "_call", "_connection", "_encode", "_exchange", "_formatter", "_waiting", "_wire", "quiet")
+    __slots__ = ("_asked", "_began", "_beating", "_call", "_encode", "_exchange", "_formatter", "_waiting", "_wire", "quiet")
 
     def __init__(self, exchange: Exchange, call: Call, sse_framing: bool) -> None:
         self._exchange, self._call = exchange, call
@@ -561,7 +485,7 @@ class Stream:
         self._encode = self._wire.encode
         self._beating: asyncio.Task[None] | None = None
         self._began = time.perf_counter()
-        self._connection: Any = exchange.scope.get("connection")
+        self._asked = exchange.asked
         self._waiting = True  # for the first token
         self.quiet = 0.0  # seconds since the last byte, as the pulse counts them
 
@@ -603,12 +527,12 @@ class Stream:
         data = self._encode(self._formatter.feed(batch))
         if data:
             self.quiet = 0.0
-            self._connection.push(data)
+            self._asked.push(data)
         return True
 
     def _flows(self) -> bool:
         """Whether nothing is to be waited for before the next piece is written."""
-        return self._connection is not None and self._beating is None and self._connection.flows
+        return self._beating is None and self._asked.flows
 
     def _first(self, batch: list[Any]) -> bool:
         """Names the answer, and counts the time to its first token. Returns whether that is still to come."""
@@ -630,23 +554,18 @@ class Stream:
     async def _write(self, data: bytes) -> None:
         self.quiet = 0.0
         if self._flows():
-            return self._connection.push(data)
+            return self._asked.push(data)
         if self._beating is not None:
             await self._beating
         if not self._exchange.started:
-            await self._start()
-        await self._exchange.send({"type": "http.response.body", "body": data, "more_body": True})
+            self._start()
+        await self._asked.send(data)
 
-    async def _start(self) -> None:
+    def _start(self) -> None:
         exchange = self._exchange
         exchange.started = True
-        headers = exchange.told()
-        headers += [
-            (b"content-type", self._wire.type),
-            (b"cache-control", b"no-cache"),
-            (b"x-accel-buffering", b"no"),
-        ]
-        await exchange.send({"type": "http.response.start", "status": 200, "headers": exchange.common(headers)})
+        told, standing = exchange.told(self._call), exchange.standing()
+        self._asked.begin(200, b"%bcontent-type: %b\r\n%b%b" % (told, self._wire.type, _STREAMED, standing))
 
     async def hush(self) -> None:
         """No heartbeat from here on: what is written after the last byte belongs to the next answer."""
@@ -657,11 +576,11 @@ class Stream:
     async def _end(self, data: bytes, status: int) -> int:
         await self.hush()
         if not self._exchange.started:
-            await self._start()
+            self._start()
         data += self._wire.close()
         if self._wire.comments:
-            data = self._exchange.comments() + data
-        await self._exchange.send({"type": "http.response.body", "body": data})
+            data = self._exchange.comments(self._call) + data
+        await self._asked.send(data, more=False)
         return status
 
     @property
@@ -677,8 +596,8 @@ class Stream:
     async def _beat_once(self) -> None:
         try:
             if not self._exchange.started:
-                await self._start()
-            await self._exchange.send({"type": "http.response.body", "body": self._wire.beat, "more_body": True})
+                self._start()
+            await self._asked.send(self._wire.beat)
         finally:
             self._beating = None
 
@@ -751,26 +670,27 @@ def pattern(path: str) -> str:
     return ".".join(name.partition("[")[0][:40] for name in path.split(".")[:4])
 
 
-def routed(decision: Decision | None) -> Headers:
-    """The headers that tell where a call went."""
-    return [] if decision is None else list(_routed(decision.backend, decision.model, decision.route))
+def routed(decision: Decision | None) -> bytes:
+    """The header lines that tell where a call went."""
+    return b"" if decision is None else _routed(decision.backend, decision.model, decision.route)
 
 
 @lru_cache(maxsize=1024)
-def _routed(backend: str, model: str, route: str) -> tuple[tuple[bytes, bytes], ...]:
-    return (
-        (b"x-interlingua-backend", _ascii(backend)),
-        (b"x-interlingua-model", _ascii(model)),
-        (b"x-interlingua-route", route.encode()),
-    )
+def _routed(backend: str, model: str, route: str) -> bytes:
+    told = {"backend": _ascii(backend), "model": _ascii(model), "route": route}
+    return "".join(f"x-interlingua-{name}: {value}\r\n" for name, value in told.items()).encode("ascii")
+
+
+def _is_signed(headers: Mapping[bytes, bytes]) -> bool:
+    return headers.get(b"authorization", b"").startswith(b"AWS4-HMAC-SHA256")
 
 
 def _safe(path: str) -> str:
     return quote(path[:200], safe="[].$_-:/~")
 
 
-def _ascii(text: str) -> bytes:
-    return quote(text, safe="/:@.-_~+ ").encode("ascii")
+def _ascii(text: str) -> str:
+    return quote(text, safe="/:@.-_~+ ")
 
 
 def _unexpected(error: Exception, id: str) -> Failure:

@@ -32,6 +32,7 @@ FLOORS = [
     {"flow", "health", "pipeline", "policies", "provider", "cli", "embedder", "checks"},
     {
         "agents",
+        "inbound",
         "routes",
         "counting",
         "catalog",

@@ -7,10 +7,10 @@ retries, limits, metrics and losses are those of every other request. The disk i
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -18,12 +18,12 @@ from interlingua.agents.dress import PREFIX
 from interlingua.agents.tasks import INTERRUPTED, Asked, State, Task, Tasks
 from interlingua.config import Config
 from interlingua.errors import Overloaded
+from interlingua.inbound import Inbound
 from interlingua.ir import Json
 from interlingua.metrics import TASKS, Metrics
 from interlingua.protocols.wire import encode_json
+from interlingua.routes import find
 
-Message = MutableMapping[str, Any]
-App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 T = TypeVar("T")
 
 OWN: Final = "x-interlingua-"
@@ -37,8 +37,8 @@ _log = logging.getLogger("interlingua")
 class Desk:
     """Of one worker. `config` gives what is in force; the store is opened when there are agents, or were."""
 
-    def __init__(self, app: App, config: Callable[[], Config], metrics: Metrics) -> None:
-        self._app, self._config, self._metrics = app, config, metrics
+    def __init__(self, gateway: Callable[[Inbound], Awaitable[None]], config: Callable[[], Config], metrics: Metrics) -> None:
+        self._gateway, self._config, self._metrics = gateway, config, metrics
         self._tasks: Tasks | None = None
         self._thread = ThreadPoolExecutor(1, "tasks")
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -177,25 +177,39 @@ class Desk:
         """What the gateway answers to itself."""
         asked = task.asked
         prompt = asked.task if asked.context is None else [asked.context, asked.task]
-        body = encode_json({"model": PREFIX + task.agent, "prompt": prompt})
-        sent = list[Message]()
+        errand = Errand(encode_json({"model": PREFIX + task.agent, "prompt": prompt}), asked.headers, task.tenant)
+        await self._gateway(errand)
+        return _outcome(errand)
 
-        async def receive() -> Message:
-            return {"type": "http.request", "body": body}
 
-        async def send(message: Message) -> None:
-            sent.append(message)
+class Errand:
+    """A request of the gateway to itself: an Inbound whose answer is gathered."""
 
-        scope: Message = {
-            "type": "http",
-            "method": "POST",
-            "path": _PATH,
-            "query_string": b"",
-            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in asked.headers.items()],
-            "tenant": task.tenant,  # it was let in when it was accepted
-        }
-        await self._app(scope, receive, send)
-        return _outcome(sent)
+    method, path, raw_path, query = "POST", _PATH, _PATH.encode(), b""
+    door = find(_PATH, b"")
+    keep_alive, left, flows = True, False, False
+
+    def __init__(self, body: bytes, headers: Mapping[str, str], tenant: str) -> None:
+        self.body: bytes | None = body
+        self.headers = {name.encode("latin-1"): value.encode("latin-1") for name, value in headers.items()}
+        self.tenant: str | None = tenant  # it was let in when it was accepted
+        self.lines, self.answer = b"", b""
+
+    async def receive(self) -> tuple[bytes, bool]:
+        return b"", False
+
+    def reply(self, status: int, lines: bytes, body: bytes) -> bool:
+        self.lines, self.answer = lines, body
+        return True
+
+    def begin(self, status: int, lines: bytes) -> None:
+        self.lines = lines
+
+    async def send(self, piece: bytes, more: bool = True) -> None:
+        self.answer += piece
+
+    def push(self, piece: bytes) -> None:
+        self.answer += piece
 
 
 def _look(room: int, tasks: Tasks) -> tuple[list[Task], set[str]]:
@@ -207,11 +221,11 @@ def _put_back(taken: list[Task], tasks: Tasks) -> None:
     tasks.put_back(taken)
 
 
-def _outcome(sent: list[Message]) -> tuple[State, Json]:
-    answer: Json = msgspec.json.decode(b"".join(message.get("body", b"") for message in sent) or b"{}")
+def _outcome(errand: Errand) -> tuple[State, Json]:
+    answer: Json = msgspec.json.decode(errand.answer or b"{}")
     if "text" not in answer:  # a status may have gone out before, with a heartbeat
         return "failed", {"error": answer.get("error", _ODD)}
-    heads = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in sent[0]["headers"]]
-    told = {name.removeprefix(OWN): value for name, value in heads if name.startswith(OWN) and name != f"{OWN}request-id"}
+    heads = [line.partition(": ") for line in errand.lines.decode("latin-1").split("\r\n")]
+    told = {name.removeprefix(OWN): value for name, _, value in heads if name.startswith(OWN) and name != f"{OWN}request-id"}
     del answer["id"]
     return "done", {"result": {**answer, "gateway": told}}

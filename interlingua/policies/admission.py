@@ -4,14 +4,17 @@ import asyncio
 from collections import deque
 
 from interlingua.errors import DeadlinePassed, Overloaded
+from interlingua.metrics import Metrics
 
 
 class Admission:
-    """`limit` requests at once, `queue` waiting. Enter, and leave exactly once for every enter that returned."""
+    """`limit` requests at once, `queue` waiting. Enter, and leave exactly once for every enter that returned. `metrics` has a
+    gauge of how many are inside."""
 
-    def __init__(self, limit: int, queue: int) -> None:
+    def __init__(self, limit: int, queue: int, metrics: Metrics | None = None) -> None:
         self._limit = limit
         self._queue = queue
+        self._slots, self._gauge = ([0.0], 0) if metrics is None else (metrics.slots, metrics.under_way)
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.inside = 0
 
@@ -20,6 +23,7 @@ class Admission:
         self._limit, self._queue = limit, queue
         while self._waiting and self.inside < limit:
             self.inside += 1
+            self._slots[self._gauge] += 1.0
             self.leave()
 
     def admit(self) -> bool:
@@ -27,6 +31,7 @@ class Admission:
         if self.inside >= self._limit:
             return False
         self.inside += 1
+        self._slots[self._gauge] += 1.0
         return True
 
     async def enter(self, deadline: float) -> None:
@@ -56,3 +61,4 @@ class Admission:
                 turn.set_result(None)
                 return
         self.inside -= 1
+        self._slots[self._gauge] -= 1.0
