@@ -140,7 +140,11 @@ class KeyPool:
         minute, number = key.minute, key.number
         if tokens > minute.token_room:
             tokens = int(minute.token_room)
-        slot = minute.count(1, tokens, now)
+        slot = minute.now if now < minute.ends else minute.turn(now)  # as `count` does, without the call
+        slot.requests += 1
+        slot.tokens += tokens
+        minute.requests += 1
+        minute.tokens += tokens
         if key.day is not None:
             key.day.count(1, 0, now)
         if key.day is not None or minute.requests >= minute.room or minute.tokens > minute.token_room:

@@ -182,7 +182,7 @@ class Attempts:
             answer = await next(call)
             if answer.response is None:
                 self._see(await answer.open())
-            elif self._filters:
+            elif self._filters and (choices := answer.response.choices) and not choices[0].parts:
                 _refuse_filtered(answer.response)
         except BaseException as error:
             if isinstance(error, UpstreamError) and self._clock() < call.deadline:
