@@ -80,7 +80,7 @@ class Request:
         return self._chunked and connection.paused is None and not connection.left
 
     def push(self, piece: bytes) -> None:
-        self.connection.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        self.connection.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
     async def receive(self) -> tuple[bytes, bool]:
         return self.body or b"", False
@@ -90,7 +90,7 @@ class Request:
         if self._head is not None or connection.paused is not None or connection.left:
             return False
         head = self._open(status, lines, b"content-length: %d\r\n" % len(body) if status != 204 else b"")
-        connection.write(head if self.method == "HEAD" else head + body)
+        connection.transport.write(head if self.method == "HEAD" else head + body)
         connection.answered(self)
         return True
 
@@ -110,7 +110,7 @@ class Request:
             piece = b""
         elif self._chunked:
             piece = (b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b"") + (b"" if more else b"0\r\n\r\n")
-        connection.write(head + piece)
+        connection.transport.write(head + piece)
         if not more:
             connection.answered(self)
 
@@ -213,7 +213,7 @@ class Connection(asyncio.Protocol):
         self._gateway: Gateway = cast(Any, config).loaded_app
         self._state = server_state
         self._loop = _loop or asyncio.get_running_loop()
-        self._transport = cast(asyncio.Transport, None)
+        self.transport = cast(asyncio.Transport, None)
         self.reading: Request | None = None  # the request that bytes belong to
         self._answering: Request | None = None
         self._queue: deque[Request] = deque()
@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol):
     # Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self.transport = cast(asyncio.Transport, transport)
         self._state.connections.add(cast(Any, self))
         everyone = Connection.everyone
         everyone.add(self)
@@ -314,16 +314,13 @@ class Connection(asyncio.Protocol):
             self._pieces.clear()
             self.refuse(TooLarge(f"The request's body is larger than {self.max_body} bytes."))
 
-    def write(self, data: bytes) -> None:
-        self._transport.write(data)
-
     def pause_reading(self) -> None:
         if not self.left:
-            self._transport.pause_reading()
+            self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         if not self.left:
-            self._transport.resume_reading()
+            self.transport.resume_reading()
 
     # Parser
 
@@ -344,7 +341,7 @@ class Connection(asyncio.Protocol):
         if len(length) > 7 and int(length) > limit:
             self.refuse(TooLarge(f"The request's body is larger than {limit} bytes."))
         elif b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
-            self.write(_CONTINUE)
+            self.transport.write(_CONTINUE)
         if kind is Upload and not self._deaf:
             self._answer(request)
 
@@ -376,7 +373,7 @@ class Connection(asyncio.Protocol):
         else:
             self._queue.append(request)
             if len(self._queue) >= _QUEUED:
-                self._transport.pause_reading()
+                self.transport.pause_reading()
 
     # Answers
 
@@ -399,7 +396,7 @@ class Connection(asyncio.Protocol):
                 await self._gateway.answer(request)
             finally:
                 if self._answering is request and not self.left:  # the gateway gave up in the middle of its answer
-                    self._transport.abort()
+                    self.transport.abort()
             if self._answering is request:
                 return
 
@@ -411,7 +408,7 @@ class Connection(asyncio.Protocol):
         elif self._queue:
             self._answer(self._queue.popleft())
             if len(self._queue) == _QUEUED - 1:
-                self._transport.resume_reading()
+                self.transport.resume_reading()
 
     def refuse(self, error: GatewayError) -> None:
         """Ends the connection with an error whose request the gateway has not seen."""
@@ -427,7 +424,7 @@ class Connection(asyncio.Protocol):
             headers = {name.lower(): value for name, value in self._headers.items()}
         status, body = CLIENTS[protocol_of(path, headers)].format_error(error.failure)
         data = encode_json(body)
-        self.write(
+        self.transport.write(
             _STATUS[status]
             + b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(data)
             + data
@@ -440,14 +437,14 @@ class Connection(asyncio.Protocol):
         self._since = 0
         if type(self.reading) is Upload:
             self.reading.resume()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        self._loop.call_later(1.0, self._transport.close)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._loop.call_later(1.0, self.transport.close)
 
     def shutdown(self) -> None:
         """uvicorn's word that the server is ending."""
         if self._answering is None:
-            self._transport.close()
+            self.transport.close()
         else:
             self._answering.keep_alive = False
 
@@ -460,7 +457,7 @@ class Connection(asyncio.Protocol):
         if under_way and self._since * _TICK >= self.slow:
             self.refuse(InvalidRequest("The rest of the request did not arrive in time."))
         elif not under_way and self._since * _TICK >= self.idle:
-            self._transport.close()
+            self.transport.close()
 
     def _tick_upload(self) -> None:
         upload = self.reading

@@ -208,7 +208,10 @@ class Health:
     def answered(self, probe: bool, began: float, now: float, pace: Pace) -> None:
         """The first token of a stream came, or all of a whole answer: `pace` is ours for it."""
         pace.add(now - began, now)
-        self._alive(probe, now)
+        if probe or now - self._since >= self._breaker.window:
+            return self._alive(probe, now)
+        self._row = 0
+        self._good += 1
 
     def failed(self, probe: bool, failure: Failure) -> None:
         now = self._clock()

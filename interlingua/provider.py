@@ -371,7 +371,8 @@ class _Streamed:
 
     def _read(self, chunk: bytes) -> Batch:
         try:
-            batch = [event for frame in self._decoder.feed(chunk) for event in self._parser.feed(frame)]
+            frames, feed = self._decoder.feed(chunk), self._parser.feed
+            batch = feed(frames[0]) if len(frames) == 1 else [event for frame in frames for event in feed(frame)]
         except FramingError as error:
             return self._garbled(error)
         if batch and type(batch[-1]) in ENDS:

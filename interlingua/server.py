@@ -336,7 +336,10 @@ class Exchange:
             if isinstance(response, Vectors):
                 lines += headers_of(call.client, response)
             told = encode_json(out)
-            return 200 if self._replied(200, lines, told) else await self._send_whole(200, lines, told)
+            if self.asked.reply(200, lines + self.standing(), told):
+                self.started = True
+                return 200
+            return await self._send_whole(200, lines, told)
         finally:
             if call.serving is not None:
                 call.end(self.broke)
@@ -411,18 +414,17 @@ class Exchange:
     def _send_json(self, status: int, body: Any, lines: bytes = b"") -> Awaitable[int]:
         return self._send_whole(status, _JSON + lines, encode_json(body))
 
-    def _replied(self, status: int, lines: bytes, body: bytes) -> bool:
-        """Sends a whole answer, where that can be done at once."""
-        return self.asked.reply(status, lines + self.standing(), body)
-
     async def _send_whole(self, status: int, lines: bytes, body: bytes) -> int:
         """Returns the status."""
         if self.waiting is not None and self.started:
             self.waiting = None
             await self.asked.send(body, more=False)
-        elif not self._replied(status, lines, body):
-            self.started = True
-            self.asked.begin(status, lines + self.standing())
+            return status
+        lines += self.standing()
+        at_once = self.asked.reply(status, lines, body)
+        self.started = True
+        if not at_once:
+            self.asked.begin(status, lines)
             await self.asked.send(body, more=False)
         return status
 
@@ -522,7 +524,7 @@ class Stream:
 
     def _pushed(self, batch: Batch) -> bool:
         """Writes a batch at once; False where it has to wait for a slow client or a heartbeat, and for the last one."""
-        if type(batch[-1]) in ENDS or not self._flows():
+        if type(batch[-1]) in ENDS or self._beating is not None or not self._asked.flows:
             return False
         data = self._encode(self._formatter.feed(batch))
         if data:

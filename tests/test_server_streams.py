@@ -183,7 +183,7 @@ async def stop_early(client: Any, speaks: str) -> None:
 
 def held_back() -> int:
     """Bytes that the gateway holds for clients that do not read."""
-    return sum(connection._transport.get_write_buffer_size() for connection in Connection.everyone)
+    return sum(connection.transport.get_write_buffer_size() for connection in Connection.everyone)
 
 
 async def slow_line(house: House) -> Wire:

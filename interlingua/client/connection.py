@@ -238,7 +238,13 @@ class Connection(asyncio.BaseProtocol):
         self.patience = inf
         self.idle_patience = inf
         self.deadline = inf
-        self._reset()
+        self._head = b""
+        self._informational = 0  # 1xx answers skipped
+        self._no_body = False
+        self._silent = 0  # bytes that told nothing: chunk extensions, trailers
+        self.keep = False
+        self.limit: int | None = None  # set: the whole body is gathered before anybody is woken
+        self.unread = 0
         # The parser calls C functions where it can: a chunk costs a list.append, and a message needs a permit, so that
         # an answer nobody asked for is an error of the parser.
         self.chunks: list[bytes] = []
@@ -248,23 +254,14 @@ class Connection(asyncio.BaseProtocol):
         self.parser = HttpResponseParser(self)
         self.feed = self.parser.feed_data
 
-    def _reset(self) -> None:
-        self._head = b""
-        self._informational = 0  # 1xx answers skipped
-        self._no_body = False
-        self._silent = 0  # bytes that told nothing: chunk extensions, trailers
-        self.keep = False
-        self.limit: int | None = None  # set: the whole body is gathered before anybody is woken
-        self.unread = 0
-
     # The request's side
 
     def start(
         self, reply: Reply, head: bytes, body: bytes, no_body: bool, timeouts: Timeouts, deadline: float
     ) -> "asyncio.Future[None]":
         """Sends; the future is done when the head has arrived or the reply has its error."""
-        self._reset()
-        self._no_body = no_body
+        self._head, self._informational, self._silent, self.unread = b"", 0, 0, 0
+        self._no_body, self.keep, self.limit = no_body, False, None
         self.reply = reply
         self.phase = _SENT
         self.due = 0.0
@@ -331,8 +328,13 @@ class Connection(asyncio.BaseProtocol):
     def _hand_over(self, take: Callable[[bytes], bool]) -> None:
         waiter = self._waiter
         if waiter is None or not waiter.done():  # else it was given up just now
+            chunks = self.chunks
             try:
-                if take(self.take()):
+                if len(chunks) == 1:  # as `take` does, without the call
+                    self.unread = 0
+                    if take(chunks.pop()):
+                        return
+                elif take(self.take()):
                     return
             except Exception as error:
                 if waiter is None:
