@@ -5,9 +5,9 @@ of real time no key gets more than its quota, and 120/121 of it can be used.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from math import inf
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 from msgspec import Struct
 
@@ -17,6 +17,8 @@ _DAY: Final = 86_400.0
 
 Rest = Literal["quota", "rate_limit", "refused"]
 Reason = Literal["turn", "quota", "rate_limit", "refused"]
+REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
+_PLACES: Final = {reason: place for place, reason in enumerate(REASONS)}
 
 
 class Slot:
@@ -111,13 +113,21 @@ class _Key:
 
 
 class KeyPool:
-    """`count` keys, each with these limits (None: none) on requests a minute and a day, and tokens a minute."""
+    """`count` keys, each with these limits (None: none) on requests a minute and a day, and tokens a minute. `tally` counts
+    the changes to another key, at the place that `places` gives each reason."""
 
     FIRST: Final = 1.0  # seconds of rest after a 429 that says nothing
     LONGEST: Final = 60.0
 
     def __init__(
-        self, count: int, clock: Callable[[], float], rpm: int | None = None, rpd: int | None = None, tpm: int | None = None
+        self,
+        count: int,
+        clock: Callable[[], float],
+        rpm: int | None = None,
+        rpd: int | None = None,
+        tpm: int | None = None,
+        tally: "list[float] | memoryview[float] | None" = None,
+        places: Mapping[str, int] = _PLACES,
     ) -> None:
         self._keys = [_Key(number, rpm, rpd, tpm) for number in range(count)]
         self._clock = clock
@@ -126,6 +136,8 @@ class KeyPool:
         self.tight = False  # some key may rest or have no room; else each has room for one request more
         self._next = 0
         self._last = -1
+        self._tally = [0.0] * len(_PLACES) if tally is None else tally
+        self._places = places
 
     def take(self, tokens: int = 0, without: Collection[int] = ()) -> Lease | float:
         """The key whose turn it is, or the first after it that is free; else the seconds until one is. `tokens` is what the
@@ -151,7 +163,10 @@ class KeyPool:
             self.tight = True
         last, self._last = self._last, number
         self._next = (number + 1) % len(self._keys)
-        return Lease(number, tokens, slot, None if number == last or last < 0 else reason)
+        if number == last or last < 0:
+            return Lease(number, tokens, slot, None)
+        self._tally[self._places[reason]] += 1.0
+        return Lease(number, tokens, slot, reason)
 
     def _searched(self, tokens: int, now: float, without: Collection[int]) -> tuple[_Key, Reason] | float:
         """The first key that is free, and why it is not the one whose turn it is; or the seconds until one is."""

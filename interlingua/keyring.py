@@ -12,7 +12,7 @@ from interlingua.config import Backend
 from interlingua.credentials import static
 from interlingua.errors import RateLimited
 from interlingua.ir import AnyEvent, End, Failure, Usage
-from interlingua.keypool import KeyPool, Lease
+from interlingua.keypool import REASONS, KeyPool, Lease
 from interlingua.metrics import KEY_ROTATIONS, Metrics
 
 REFUSED: Final = 600.0  # seconds that a key rests which the provider does not take, while it takes others
@@ -35,12 +35,17 @@ class Keyring:
         self.name = backend.name
         self.keys, self.limits = backend.keys, limits
         self.count = max(1, len(backend.keys))
-        self.pool = KeyPool(self.count, clock, limits.rpm, limits.rpd, limits.tpm)
-        self._metrics = metrics
-        self._rotations: dict[str, int] = {}  # reason -> the metric's slot
+        self.pool = KeyPool(self.count, clock, limits.rpm, limits.rpd, limits.tpm, *self._counters(metrics))
         # The header lines that go with each; one key alone is the credential's matter: it may be a token that is fetched
         form = backend.host.credential
         self.lines = [static(form, key).lines for key in backend.keys] if self.count > 1 else None
+
+    def _counters(self, metrics: Metrics | None) -> tuple["memoryview[float] | None", dict[str, int]]:
+        """Where changes of keys are counted, and at which place for which reason."""
+        if metrics is None:
+            return None, {reason: place for place, reason in enumerate(REASONS)}
+        reasons = REASONS if self.count > 1 else ()
+        return metrics.slots, {reason: metrics.slot(KEY_ROTATIONS, (self.name, reason)) for reason in reasons}
 
     def __repr__(self) -> str:
         return "Keyring(hidden)"
@@ -49,15 +54,14 @@ class Keyring:
         """Raises RateLimited where every key rests."""
         lease = self.pool.take(tokens, without)
         if not isinstance(lease, Lease):
-            which = "its key rests" if self.count == 1 else f"all its {self.count} keys rest"
-            message = f"Backend {self.name} takes no request for now: {which}."
-            raise RateLimited(message, code="keys_resting", retry_after=lease)
-        if lease.reason is not None and self._metrics is not None:
-            slot = self._rotations.get(lease.reason)
-            if slot is None:
-                slot = self._rotations[lease.reason] = self._metrics.slot(KEY_ROTATIONS, (self.name, lease.reason))
-            self._metrics.slots[slot] += 1.0
+            raise self.resting(lease)
         return lease
+
+    def resting(self, seconds: float) -> RateLimited:
+        """What is told where every key rests, so many seconds at least."""
+        which = "its key rests" if self.count == 1 else f"all its {self.count} keys rest"
+        message = f"Backend {self.name} takes no request for now: {which}."
+        return RateLimited(message, code="keys_resting", retry_after=seconds)
 
     def after(self, lease: Lease, failure: Failure) -> Lease | None:
         """What a provider's failure says of the key. The next one, where this one was refused: it gives way at once, and rests

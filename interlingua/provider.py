@@ -145,7 +145,11 @@ class Provider:
         if way.host.reshape is not None:
             body, headers = way.host.reshape(body, headers, False)
         path, headers, sent = way.stream_path if request.stream else way.path, way.type + headers, encode_json(body)
-        lease = None if self.ring is None else self.ring.take(_expected(call, sent) if self.ring.pool.counts_tokens else 0)
+        ring, lease = self.ring, None
+        if ring is not None:
+            lease = ring.pool.take(_expected(call, sent) if ring.pool.counts_tokens else 0)
+            if not isinstance(lease, Lease):
+                raise ring.resting(lease)
         while True:
             reply = await self._forward("POST", path, headers, sent, call.deadline, lease)
             try:
@@ -161,8 +165,8 @@ class Provider:
             except BaseException:
                 reply.close()
                 raise
-        if lease is not None and self.ring is not None:
-            self.ring.served(lease, response.usage)
+        if lease is not None and ring is not None:
+            ring.served(lease, response.usage)
         if way.host.seals:
             seal_answer(way.host.seals, protocol.NAME, response)
         return Answer(events=Flow(Told(unfold(response)))) if request.stream else Answer(response)

@@ -65,7 +65,8 @@ async def told(house: House) -> list[Any]:
 async def rotations(house: House) -> dict[str, float]:
     reply = await ask(house, "openai", b"", method="GET", path="/metrics")
     lines = [line for line in reply.body.decode().split("\n") if line.startswith("interlingua_key_rotations_total{")]
-    return {line.split('reason="')[1].split('"')[0]: float(line.split()[-1]) for line in lines}
+    told = {line.split('reason="')[1].split('"')[0]: float(line.split()[-1]) for line in lines}
+    return {reason: count for reason, count in told.items() if count}
 
 
 def hidden(caplog: pytest.LogCaptureFixture, *replies: Reply) -> bool:

@@ -166,16 +166,16 @@ class Attempts:
     # One attempt
 
     def _ask(self, call: Call, next: Handler, candidate: Candidate) -> Awaitable[Answer]:
-        if self._hedge is not None and call.attempts + 1 < self._most:
-            return self._hedge.race(call, next, candidate, self)
-        return self.once(call, next, candidate)
+        return self.once(call, next, candidate, self._hedge if call.attempts + 1 < self._most else None)
 
-    async def once(self, call: Call, next: Handler, candidate: Candidate) -> Answer:
+    async def once(self, call: Call, next: Handler, candidate: Candidate, hedge: Hedge | None = None) -> Answer:
         """Asks, and waits for the first content. Raises UpstreamError also for a failure that came as an event."""
         decision, health, tier = candidate
         call.decision = decision
         began = self._clock()
         probe = health.begin(began)
+        if hedge is not None:
+            hedge.watch(call, next, candidate, self, began)
         call.attempts += 1
         answer = None
         try:
@@ -192,7 +192,11 @@ class Attempts:
             health.end()
             if answer is not None:
                 await answer.close()
-            raise
+            if hedge is None:
+                raise
+            return await hedge.instead(call, error)
+        if hedge is not None and hedge.waiting.pop(call, None) is None:
+            await hedge.stop(call)
         if answer.response is None:
             health.answered(probe, began, self._clock(), health.streamed)
             call.serving = health

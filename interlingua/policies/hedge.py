@@ -44,34 +44,37 @@ class Hedge:
         self.clock = board.clock
         self.metrics = metrics
         self._later = later
-        self._waiting: dict[Call, _First] = {}
+        self.waiting: dict[Call, _First] = {}  # those that are in time
         self._races: dict[Call, _Race] = {}
         self._rings = inf  # when the timer does; inf: there is none
         self._timer: asyncio.TimerHandle | None = None
 
-    async def race(self, call: Call, next: Handler, first: Candidate, asking: Asking) -> Answer:
-        """The faster answer; the call is told whose it was. Raises the first's error where neither has one. None is late
-        before enough have been seen to tell."""
+    def watch(self, call: Call, next: Handler, first: Candidate, asking: Asking, began: float) -> None:
+        """A first attempt begins. None is late before enough have been seen to tell."""
         delay = self._fixed
         if delay is None:
             health = first.health
             delay = (health.streamed if call.request.stream else health.whole).p95
             if delay is None:
-                return await asking.once(call, next, first)
-        began = self.clock()
+                return
         late = began + delay
-        self._waiting[call] = _First(call, next, first, asking, call.request, asyncio.current_task(), began, late)
+        self.waiting[call] = _First(call, next, first, asking, call.request, asyncio.current_task(), began, late)
         if late < self._rings:
             self._set(delay)
-        try:
-            answer = await asking.once(call, next, first)
-        except BaseException as error:
-            if self._waiting.pop(call, None) is not None or (race := self._races.pop(call, None)) is None:
-                raise
-            return await race.without_first(error)
-        if self._waiting.pop(call, None) is None and (race := self._races.pop(call, None)) is not None:
+
+    async def instead(self, call: Call, error: BaseException) -> Answer:
+        """The second's answer, where the first has ended with an error. Raises that error where there is none."""
+        self.waiting.pop(call, None)
+        race = self._races.pop(call, None)
+        if race is None:
+            raise error
+        return await race.without_first(error)
+
+    async def stop(self, call: Call) -> None:
+        """The first has its answer, and was late: the second ends at once, where there is one."""
+        race = self._races.pop(call, None)
+        if race is not None:
             await race.stop()
-        return answer
 
     def _set(self, seconds: float) -> None:
         if self._timer is not None:
@@ -84,9 +87,9 @@ class Hedge:
         """Seconds are asked for those that are late; the timer is set for the next."""
         now, soonest = self.clock(), inf
         self._timer, self._rings = None, inf
-        for call, first in tuple(self._waiting.items()):
+        for call, first in tuple(self.waiting.items()):
             if first.late <= now:
-                del self._waiting[call]
+                del self.waiting[call]
                 race = _Race(self, first)
                 if race.start():
                     self._races[call] = race
