@@ -57,18 +57,34 @@ class Place(Struct, frozen=True):
 class Request:
     """One request, being read and then answered: an Inbound."""
 
-    tenant: str | None = None
-    _head: tuple[int, bytes] | None = None  # of an answer that has not begun
-    _chunked = False
-    _sent = False  # the head is out
+    __slots__ = (
+        "_chunked",
+        "_head",
+        "_sent",
+        "body",
+        "chunks",
+        "connection",
+        "door",
+        "headers",
+        "keep_alive",
+        "method",
+        "path",
+        "query",
+        "raw_path",
+        "tenant",
+    )
 
     def __init__(self, connection: "Connection", place: Place, method: str, headers: dict[bytes, bytes], version: str) -> None:
         self.connection = connection
         self.method, self.headers = method, headers
         self.path, self.raw_path, self.query, self.door = place.path, place.raw_path, place.query, place.door
         self.body: bytes | None = None
+        self.tenant: str | None = None
         self.chunks = version == "1.1"  # an answer may be chunked
         self.keep_alive = True
+        self._head: tuple[int, bytes] | None = None  # of an answer that has not begun
+        self._chunked = False
+        self._sent = False  # the head is out
 
     @property
     def left(self) -> bool:
@@ -129,12 +145,14 @@ class Request:
         if Connection.leaving:
             self.keep_alive = False
         closes = b"" if self.keep_alive else _CLOSE
-        return b"%b%b%b%b\r\n" % (_STATUS.get(status) or _OWN_STATUS % status, lines, framing, closes)
+        return b"".join((_STATUS.get(status) or _OWN_STATUS % status, lines, framing, closes, b"\r\n"))
 
 
 class Upload(Request):
     """A request whose body is asked for piece by piece: the gateway has it when its head is there, and no more is read than
     has been asked for and `AHEAD` bytes."""
+
+    __slots__ = ("_error", "_paused", "_pieces", "_wanted", "ended", "held", "size")
 
     def __init__(self, connection: "Connection", place: Place, method: str, headers: dict[bytes, bytes], version: str) -> None:
         super().__init__(connection, place, method, headers, version)

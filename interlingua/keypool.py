@@ -14,6 +14,7 @@ from msgspec import Struct
 _SLOTS: Final = 120
 _MINUTE: Final = 60.0
 _DAY: Final = 86_400.0
+_ENDLESS: Final = 1 << 62  # where nothing is limited
 
 Rest = Literal["quota", "rate_limit", "refused"]
 Reason = Literal["turn", "quota", "rate_limit", "refused"]
@@ -22,7 +23,7 @@ _PLACES: Final = {reason: place for place, reason in enumerate(REASONS)}
 
 
 class Slot:
-    """A part of a window, and what was counted in it. `number` -1: the window has passed, and it counts no more."""
+    """A part of a window. What was counted in it is known once it has passed. `number` -1: it is no part any more."""
 
     __slots__ = ("number", "requests", "tokens")
 
@@ -42,42 +43,53 @@ class Lease(Struct):
 
 
 class _Window:
-    """What one key may be asked within `seconds`: requests and tokens, inf where that is not limited."""
+    """What one key may be asked within `seconds`: requests and tokens. `past_tokens` are those of slots that have passed."""
 
-    __slots__ = ("_length", "_slots", "ends", "now", "requests", "room", "tokens", "token_room")
+    __slots__ = ("_length", "_past", "_past_requests", "ends", "now", "past_tokens", "requests", "room", "token_room", "tokens")
 
-    def __init__(self, seconds: float, room: float, token_room: float) -> None:
+    def __init__(self, seconds: float, room: int, token_room: int) -> None:
         self.room, self.token_room = room, token_room
         self.requests = self.tokens = 0  # counted, all slots together
         self.now = Slot(-1)
         self.ends = 0.0  # when the slot of now does
+        self.past_tokens = self._past_requests = 0
+        self._past: deque[Slot] = deque()  # the oldest first
         self._length = seconds / _SLOTS
-        self._slots: deque[Slot] = deque()  # the oldest first
+
+    def slot(self, now: float) -> Slot:
+        """The slot of now, in which what is counted next is counted."""
+        return self.now if now < self.ends else self.turn(now)
 
     def turn(self, now: float) -> Slot:
-        """A new slot of now."""
         self.forget(now)
         number = int(now / self._length)
         self.ends = (number + 1) * self._length
         slot = self.now = Slot(number)
-        self._slots.append(slot)
-        return slot
-
-    def count(self, requests: int, tokens: int, now: float) -> Slot:
-        slot = self.now if now < self.ends else self.turn(now)
-        slot.requests += requests
-        slot.tokens += tokens
-        self.requests += requests
-        self.tokens += tokens
         return slot
 
     def forget(self, now: float) -> None:
+        """Lets pass what has passed."""
+        if now >= self.ends and self.now.number >= 0:
+            slot, self.now = self.now, Slot(-1)
+            slot.requests, slot.tokens = self.requests - self._past_requests, self.tokens - self.past_tokens
+            self._past_requests, self.past_tokens = self.requests, self.tokens
+            self._past.append(slot)
         oldest = int(now / self._length) - _SLOTS
-        while self._slots and self._slots[0].number < oldest:
-            slot = self._slots.popleft()
+        while self._past and self._past[0].number < oldest:
+            slot = self._past.popleft()
             slot.number = -1
             self.requests -= slot.requests
             self.tokens -= slot.tokens
+            self._past_requests -= slot.requests
+            self.past_tokens -= slot.tokens
+
+    def give_back(self, tokens: int, slot: Slot) -> None:
+        """What was counted in a slot and not used, where it still counts."""
+        if slot.number >= 0:
+            self.tokens -= tokens
+            if slot is not self.now:
+                slot.tokens -= tokens
+                self.past_tokens -= tokens
 
     def wait(self, tokens: int, now: float) -> float:
         """Seconds until one request of so many tokens fits, 0.0: it does. More than the whole is taken for the whole."""
@@ -86,23 +98,26 @@ class _Window:
         tokens_over = self.tokens + min(tokens, self.token_room) - self.token_room
         if over <= 0 and tokens_over <= 0:
             return 0.0
-        for slot in self._slots:
+        number = self.now.number
+        for slot in self._past:
             over -= slot.requests
             tokens_over -= slot.tokens
             if over <= 0 and tokens_over <= 0:
-                return max((slot.number + 1 + _SLOTS) * self._length - now, 0.001)
-        return 0.0
+                number = slot.number
+                break
+        return max((number + 1 + _SLOTS) * self._length - now, 0.001)
 
 
 class _Key:
-    """Within the minute requests and tokens are counted; `day` is None where a day has no quota."""
+    """Within the minute requests and tokens are counted; `day` is None where a day has no quota. `after` has the next turn."""
 
-    __slots__ = ("day", "minute", "number", "refusals", "rest", "until")
+    __slots__ = ("after", "day", "minute", "number", "refusals", "rest", "until")
 
     def __init__(self, number: int, rpm: int | None, rpd: int | None, tpm: int | None) -> None:
         self.number = number
-        self.minute = _Window(_MINUTE, inf if rpm is None else rpm, inf if tpm is None else tpm)
-        self.day = None if rpd is None else _Window(_DAY, rpd, inf)
+        self.after = self
+        self.minute = _Window(_MINUTE, _ENDLESS if rpm is None else rpm, _ENDLESS if tpm is None else tpm)
+        self.day = None if rpd is None else _Window(_DAY, rpd, _ENDLESS)
         self.until = 0.0  # it rests until then
         self.rest: Rest = "rate_limit"
         self.refusals = 0  # 429s in a row
@@ -130,70 +145,74 @@ class KeyPool:
         places: Mapping[str, int] = _PLACES,
     ) -> None:
         self._keys = [_Key(number, rpm, rpd, tpm) for number in range(count)]
+        for number, key in enumerate(self._keys):
+            key.after = self._keys[(number + 1) % count]
         self._clock = clock
         self._limits = (rpm, rpd, tpm)
         self.counts_tokens = tpm is not None
-        self.tight = False  # some key may rest or have no room; else each has room for one request more
-        self._next = 0
-        self._last = -1
+        self.tight = rpd is not None  # some key may rest or have no room; else each has room for one request more
+        self._turn = self._keys[0]
+        self._last: _Key | None = None
         self._tally = [0.0] * len(_PLACES) if tally is None else tally
         self._places = places
 
     def take(self, tokens: int = 0, without: Collection[int] = ()) -> Lease | float:
         """The key whose turn it is, or the first after it that is free; else the seconds until one is. `tokens` is what the
         request may use; `without` are keys not to be taken, for which nobody waits."""
-        now = self._clock()
-        key, reason = self._keys[self._next], "turn"
-        if without or self.tight or key.minute.tokens + tokens > key.minute.token_room:
-            found = self._searched(tokens, now, without)
-            if not isinstance(found, tuple):
-                return found
-            key, reason = found
-        minute, number = key.minute, key.number
-        if tokens > minute.token_room:
-            tokens = int(minute.token_room)
-        slot = minute.now if now < minute.ends else minute.turn(now)  # as `count` does, without the call
-        slot.requests += 1
-        slot.tokens += tokens
+        clock, key = self._clock, self._turn
+        now, minute = clock(), key.minute
+        if without or self.tight or minute.tokens + tokens > minute.token_room:
+            return self._searched(tokens, now, without)
+        slot = minute.now if now < minute.ends else minute.turn(now)
+        minute.requests += 1
+        minute.tokens += tokens
+        if minute.requests >= minute.room:
+            self.tight = True
+        return Lease(key.number, tokens, slot, self._turned(key, "turn"))
+
+    def _turned(self, key: _Key, reason: Reason) -> Reason | None:
+        last, self._last, self._turn = self._last, key, key.after
+        if last is None or last is key:
+            return None
+        self._tally[self._places[reason]] += 1.0
+        return reason
+
+    def _searched(self, tokens: int, now: float, without: Collection[int]) -> Lease | float:
+        shortest, reason, key = inf, cast(Reason, "turn"), self._turn
+        for _ in range(len(self._keys)):
+            if key.number not in without:
+                wait = key.wait(tokens, now)
+                if wait <= 0.0:
+                    return self._leased(key, tokens, now, reason)
+                reason = key.rest if key.until > now else "quota"
+                shortest = min(shortest, wait)
+            key = key.after
+        return shortest
+
+    def _leased(self, key: _Key, tokens: int, now: float, reason: Reason) -> Lease:
+        minute = key.minute
+        slot, tokens = minute.slot(now), min(tokens, minute.token_room)
         minute.requests += 1
         minute.tokens += tokens
         if key.day is not None:
-            key.day.count(1, 0, now)
-        if key.day is not None or minute.requests >= minute.room or minute.tokens > minute.token_room:
-            self.tight = True
-        last, self._last = self._last, number
-        self._next = (number + 1) % len(self._keys)
-        if number == last or last < 0:
-            return Lease(number, tokens, slot, None)
-        self._tally[self._places[reason]] += 1.0
-        return Lease(number, tokens, slot, reason)
-
-    def _searched(self, tokens: int, now: float, without: Collection[int]) -> tuple[_Key, Reason] | float:
-        """The first key that is free, and why it is not the one whose turn it is; or the seconds until one is."""
-        shortest, reason = inf, cast(Reason, "turn")
-        for key in (*self._keys[self._next :], *self._keys[: self._next]):
-            if key.number in without:
-                continue
-            wait = key.wait(tokens, now)
-            if wait <= 0.0:
-                return key, reason
-            reason = key.rest if key.until > now else "quota"
-            shortest = min(shortest, wait)
-        return shortest
+            key.day.slot(now)
+            key.day.requests += 1
+        self.tight = True
+        return Lease(key.number, tokens, slot, self._turned(key, reason))
 
     def settle(self, lease: Lease, tokens: int | None = None) -> None:
         """The key was good. `tokens` is what was used in truth; None: not known, what was reserved stands. What was not used
         is given back to the slot it was counted in, where that still counts; what was used besides counts from now."""
-        key, slot = self._keys[lease.key], lease.slot
+        key = self._keys[lease.key]
         key.refusals = 0
-        if tokens is None or tokens == lease.tokens:
+        if tokens is None:
             return
         minute, more = key.minute, tokens - lease.tokens
-        if more < 0 <= slot.number:
-            slot.tokens += more
+        if more < 0:
+            minute.give_back(-more, lease.slot)
+        elif more:
+            minute.slot(self._clock())
             minute.tokens += more
-        elif more > 0:
-            minute.count(0, more, self._clock())
             self.tight = self.tight or minute.tokens > minute.token_room
 
     def cool(self, number: int, seconds: float | None = None, rest: Rest = "rate_limit") -> float:
@@ -211,7 +230,7 @@ class KeyPool:
         """Seconds until any key is free, 0.0: now."""
         now = self._clock()
         waits = [key.wait(tokens, now) for key in self._keys]
-        self.tight = max(waits) > 0.0 or tokens > 0 and self.tight
+        self.tight = max(waits) > 0.0 or self._limits[1] is not None or (tokens > 0 and self.tight)
         return min(waits)
 
     def told(self) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from functools import reduce
+from typing import Final
 
 from interlingua.errors import ProviderFailure, UpstreamBroken
 from interlingua.flow import Batch, Events, Flow, Step
@@ -17,6 +18,8 @@ from interlingua.health import Health
 from interlingua.ir import AnyEvent, Failure, PartEnd, PartStart, Request, Response, Start, Text, Thinking, UsageSoFar
 from interlingua.losses import Losses
 from interlingua.routing import Decision, Plan
+
+_UNKNOWN: Final = 1 << 62
 
 
 def is_content(event: AnyEvent) -> bool:
@@ -31,23 +34,36 @@ class Call:
     """What a client asked, and what has been decided of it so far. `client` is its protocol, `deadline` the loop.time() at
     which the whole request is over."""
 
-    plan: Plan | None = None
-    decision: Decision | None = None  # whom this attempt asks; the last one is told to the client
-    finished: Callable[[int, float], None] | None = None  # told the status and the seconds when all is over
-    size = 1 << 62  # bytes of the body that it came in, at most
-    tenant = ""  # the name of the client's key, where keys are asked for
-    attempts = 0
-    serving: Health | None = None  # whose stream is under way: to be told of its end
+    __slots__ = (
+        "attempts",
+        "client",
+        "deadline",
+        "decision",
+        "finished",
+        "headers",
+        "id",
+        "losses",
+        "plan",
+        "request",
+        "serving",
+        "size",
+        "strict",
+        "tenant",
+        "tried",
+    )
 
     def __init__(self, request: Request, client: str, id: str, headers: Mapping[bytes, bytes], deadline: float) -> None:
-        self.request = request
-        self.client = client
-        self.id = id
-        self.headers = headers
-        self.deadline = deadline
+        self.request, self.client, self.id, self.headers, self.deadline = request, client, id, headers, deadline
         self.strict = headers.get(b"x-interlingua-strict") == b"true"
         self.losses = Losses()
-        self.tried: list[str] = []  # attempts that did not answer, and why: "openai/gpt-4o;429"
+        self.plan: Plan | None = None
+        self.decision: Decision | None = None  # whom this attempt asks; the last one is told to the client
+        self.finished: Callable[[int, float], None] | None = None  # told the status and the seconds when all is over
+        self.size = _UNKNOWN  # bytes of the body that it came in, at most
+        self.tenant = ""  # the name of the client's key, where keys are asked for
+        self.attempts = 0
+        self.tried: list[str] = []  # those of them that did not answer, and why: "openai/gpt-4o;429"
+        self.serving: Health | None = None  # whose stream is under way: to be told of its end
 
     def attempt(self, decision: Decision) -> "Call":
         """The same call for a second attempt at the same time."""

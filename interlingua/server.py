@@ -105,22 +105,38 @@ class Gateway:
 
 
 class Exchange:
-    """One request and its answer. What most of them never need is the class's own."""
+    """One request and its answer."""
 
-    protocol: Protocol = PROTOCOLS["openai"]
-    call: Call | None = None
-    started = False  # the head of the answer is out
-    usage: Usage | None = None
-    broke: Failure | None = None  # what the stream ended with, where that is no end
-    size = 0  # bytes of the body
-    tenant = ""  # whose key it was, where keys are asked for
-    waiting: Waiting | None = None  # for a whole answer, with heartbeats
+    __slots__ = (
+        "asked",
+        "broke",
+        "call",
+        "core",
+        "headers",
+        "id",
+        "losses",
+        "protocol",
+        "pulse",
+        "size",
+        "started",
+        "tenant",
+        "usage",
+        "waiting",
+    )
 
     def __init__(self, core: Core, pulse: Pulse, asked: Inbound) -> None:
         self.core, self.pulse, self.asked = core, pulse, asked
         self.headers = asked.headers
         self.id = f"req_{_RUN}{next(_COUNTER):08x}"
+        self.protocol: Protocol = PROTOCOLS["openai"]
+        self.call: Call | None = None
+        self.started = False  # the head of the answer is out
         self.losses = Losses()  # of the answer; those of the request are its call's
+        self.usage: Usage | None = None
+        self.broke: Failure | None = None  # what the stream ended with, where that is no end
+        self.size = 0  # bytes of the body
+        self.tenant = ""  # whose key it was, where keys are asked for
+        self.waiting: Waiting | None = None  # for a whole answer, with heartbeats
 
     async def run(self) -> None:
         began = time.perf_counter()
@@ -311,8 +327,9 @@ class Exchange:
         until = deadline(self.headers, core.config.routing.deadline)
         call = Call(request, client, self.id, self.headers, until)
         call.tenant, call.size = self.tenant, self.size
+        planned, handle = core.plan, core.handle
         try:
-            plan = call.plan = core.plan(request)
+            plan = call.plan = planned(request)
         except GatewayError:
             core.metrics.count(ROUTES, ("failed", call.client))
             raise
@@ -325,7 +342,7 @@ class Exchange:
         try:
             if request.stream:
                 return await self._stream(call, door)
-            response = (await (self._waited(call) if self.pulse.whole else core.handle(call))).response
+            response = (await (self._waited(call) if self.pulse.whole else handle(call))).response
             assert response is not None
             self.usage = response.usage
             response.model = request.model

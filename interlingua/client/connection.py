@@ -401,8 +401,9 @@ class Connection(asyncio.BaseProtocol):
         in_head = self.phase == _SENT
         if in_head:
             self._head = self._head + data if self._head else data
+        feed = self.feed
         try:
-            self.feed(data)
+            feed(data)
         except (HttpParserError, HttpParserUpgrade):
             self.keep = False
             if self.phase != _DONE:

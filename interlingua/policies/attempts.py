@@ -120,7 +120,8 @@ class Attempts:
             name = self._conversations.name(call) if call.size >= CACHED else None
             candidate = self._pick(field, name, asked.stream)
         else:
-            candidate = field.first if field.first.health.ready(self._clock()) else None
+            clock = self._clock
+            candidate = field.first if field.first.health.ready(clock()) else None
         if candidate is None:
             candidate = await self._chosen(call, field, Trail(asked))
         try:
@@ -170,9 +171,9 @@ class Attempts:
 
     async def once(self, call: Call, next: Handler, candidate: Candidate, hedge: Hedge | None = None) -> Answer:
         """Asks, and waits for the first content. Raises UpstreamError also for a failure that came as an event."""
-        decision, health, tier = candidate
+        decision, health, clock = candidate.decision, candidate.health, self._clock
         call.decision = decision
-        began = self._clock()
+        began = clock()
         probe = health.begin(began)
         if hedge is not None:
             hedge.watch(call, next, candidate, self, began)
@@ -198,12 +199,12 @@ class Attempts:
         if hedge is not None and hedge.waiting.pop(call, None) is None:
             await hedge.stop(call)
         if answer.response is None:
-            health.answered(probe, began, self._clock(), health.streamed)
+            health.answered(probe, began, clock(), health.streamed)
             call.serving = health
         else:
-            health.answered(probe, began, self._clock(), health.whole)
+            health.answered(probe, began, clock(), health.whole)
             health.in_flight -= 1
-        if tier:
+        if candidate.tier:
             self._metrics.count(FALLBACKS, (decision.backend, decision.model))
         return answer
 
@@ -254,18 +255,19 @@ class Attempts:
 
     def _pick(self, field: Field, name: Name | None, stream: bool) -> Candidate | None:
         """The first to be asked: who knows the conversation, else whom the strategy chooses of the foremost who are well."""
-        now = self._clock()
+        clock, strategy = self._clock, self._strategy
+        now = clock()
         if name is not None and (at := self._conversations.of(name, now)) is not None:
             known = field.at.get(at)
             if known is not None and not known.tier and known.health.ready(now):
                 return known
         for rank in field.ranks:
-            chosen = rank[0] if len(rank) == 1 else self._strategy(rank, now, stream)
+            chosen = rank[0] if len(rank) == 1 else strategy(rank, now, stream)
             if chosen.health.ready(now):  # as it nearly always is: the others need not be looked at
                 return chosen
             well = [one for one in rank if one.health.ready(now)]
             if well:
-                return self._strategy(well, now, stream)
+                return strategy(well, now, stream)
         return None
 
     async def _chosen(self, call: Call, field: Field, trail: Trail) -> Candidate:

@@ -10,7 +10,8 @@ cheapest      the lowest price, then the order of the plan; one without a known 
 import random
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from interlingua.health import Health
 from interlingua.routing import Decision
@@ -18,7 +19,7 @@ from interlingua.routing import Decision
 Cost = Callable[[Decision], float | None]  # USD for a million tokens in and a million out; None: not known
 
 
-class Candidate(NamedTuple):
+class Candidate(Struct, frozen=True):
     """Somebody who could be asked. `tier` is where it stands in the plan: 0 is the pool itself, the others are fallbacks."""
 
     decision: Decision
