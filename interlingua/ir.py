@@ -14,6 +14,7 @@ Extras = dict[str, Json]
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
+Unit = Literal["char", "page", "chunk", "result"]
 Reason = Literal["stop", "length", "tool_calls", "filter", "pause", "context", "error", "other"]
 
 
@@ -34,10 +35,23 @@ class Cache(Struct, frozen=True, omit_defaults=True):
     ttl: str | None = None
 
 
+class Place(Struct, frozen=True, omit_defaults=True):
+    """Where cited words stand in what the model was shown, from `start` to before `end`: the characters or the chunks of a
+    document, its pages (counted from 1, all else from 0), or the chunks of a search result. `index`: which of the request's
+    documents, or of its search results, it is."""
+
+    unit: Unit
+    index: int
+    start: int
+    end: int
+    source: str | None = None  # a search result's own: its URL, or what else it is known by
+
+
 class Citation(Node):
     url: str | None = None
     title: str | None = None
     quote: str | None = None  # the words cited, in the source
+    place: Place | None = None
     start: int | None = None  # span in the answer's text, in characters
     end: int | None = None
 
@@ -66,7 +80,8 @@ class Thinking(Part, tag="thinking"):
 
 
 class Media(Part, tag="media"):
-    """Exactly one of `data`, `url`, `file`, `text` says where the bytes are."""
+    """Exactly one of `data`, `url`, `file`, `text` says where the bytes are. `context`, `citable` and `chunks` are a document's,
+    for a model that may cite it."""
 
     kind: Literal["image", "audio", "video", "document"]
     data: str | None = None  # base64, as received
@@ -75,6 +90,9 @@ class Media(Part, tag="media"):
     text: str | None = None  # a document that is plain text
     mime: str | None = None
     name: str | None = None
+    context: str | None = None  # what the model is told about it, and cannot cite
+    citable: bool | None = None
+    chunks: list[str] = []  # what `text` is joined of, each of them cited as a whole
 
 
 class ToolCall(Part, tag="tool_call"):

@@ -66,6 +66,18 @@ CITED: Json = {
         ],
     }
 }
+CITED_AT: Json = {
+    "citationsContent": {
+        "content": [{"text": "It is."}],
+        "citations": [
+            {
+                "title": "R",
+                "sourceContent": [{"text": "q"}],
+                "location": {"documentPage": {"documentIndex": 0, "start": 1, "end": 2}},
+            }
+        ],
+    }
+}
 SEARCHED: Json = {
     "searchResult": {"source": "https://e.com", "title": "T", "content": [{"text": "w"}], "citations": {"enabled": True}}
 }

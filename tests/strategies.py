@@ -15,6 +15,7 @@ from interlingua.ir import (
     Message,
     Opaque,
     Output,
+    Place,
     Reasoning,
     Request,
     Response,
@@ -68,11 +69,23 @@ citations = st.builds(
     start=maybe(st.integers(0, 3)),
     end=maybe(st.integers(4, 9)),
 )
+places = st.builds(Place, unit=st.sampled_from(("char", "page", "chunk")), index=counts, start=counts, end=counts) | st.builds(
+    Place, unit=st.just("result"), index=counts, start=counts, end=counts, source=st.just("https://example.com/a")
+)
+placed = st.builds(Citation, title=maybe(words), quote=maybe(words), place=places)
 media = st.one_of(
     st.builds(Media, kind=st.just("image"), data=base64s, mime=st.sampled_from(("image/png", "image/jpeg"))),
     st.builds(Media, kind=st.just("image"), url=st.just("https://example.com/i.png")),
-    st.builds(Media, kind=st.just("document"), data=base64s, mime=st.just("application/pdf"), name=maybe(words)),
-    st.builds(Media, kind=st.just("document"), text=words, name=maybe(words)),
+    st.builds(
+        Media,
+        kind=st.just("document"),
+        data=base64s,
+        mime=st.just("application/pdf"),
+        name=maybe(words),
+        context=maybe(words),
+        citable=maybe(st.just(True)),
+    ),
+    st.builds(Media, kind=st.just("document"), text=words, name=maybe(words), context=maybe(words), citable=maybe(st.just(True))),
     st.builds(Media, kind=st.just("audio"), data=base64s, mime=st.sampled_from(("audio/wav", "audio/flac", "audio/ogg"))),
     st.builds(Media, kind=st.just("video"), data=base64s, mime=st.just("video/mp4")),
     st.builds(Media, kind=st.just("image"), file=st.just("file-123"), extras=extras),
@@ -103,7 +116,8 @@ def turns(draw: st.DrawFn) -> list[Message]:
     messages = [Message(role="user", parts=said, extras=draw(extras))]
     if draw(st.booleans()):
         made = draw(st.lists(calls, max_size=2, unique_by=lambda c: c.id))
-        before: list[Any] = draw(st.lists(st.one_of(texts, thinking), max_size=2))
+        cited = st.builds(Text, text=words, citations=st.lists(citations | placed, min_size=1, max_size=2))
+        before: list[Any] = draw(st.lists(st.one_of(texts, cited, thinking), max_size=2))
         if before or made:
             messages.append(Message(role="assistant", parts=[*before, *made], extras=draw(extras)))
         inner = st.lists(st.one_of(texts, media.filter(lambda m: m.kind == "image")), max_size=2)
@@ -192,7 +206,7 @@ finishes = st.builds(
 )
 answers = st.one_of(
     texts.map(lambda t: Text(text=t.text, signature=t.signature)),
-    st.builds(Text, text=words, citations=st.lists(citations, max_size=2)),
+    st.builds(Text, text=words, citations=st.lists(citations | placed, max_size=2)),
     st.builds(Text, text=words, refusal=st.just(True)),
     thinking,
     calls.map(lambda c: ToolCall(id=c.id, name=c.name, arguments=c.arguments, signature=c.signature)),

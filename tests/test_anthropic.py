@@ -407,7 +407,7 @@ def test_the_sdk_raises_its_own_exception(failure: Failure, word: str, exception
         ("messages[0]", "system"),
         ("messages[0].parts[1].cache.ttl", "system[1].cache_control.ttl"),
         ("messages[1].parts[4].name", "messages[0].content[4].title"),
-        ("messages[1].parts[4].citations", "messages[0].content[4].citations"),
+        ("messages[1].parts[4].citable", "messages[0].content[4].citations"),
         ("messages[2].parts[5].arguments", "messages[1].content[5].input"),
         ("messages[2].parts[5].name", "messages[1].content[5].name"),
         ("messages[3].parts[0].parts[1].mime", "messages[2].content[0].content[1].source.media_type"),

@@ -231,7 +231,7 @@ def test_what_openai_cannot_be_told_is_reported():
     _, losses = to_openai(REQUEST)
     found = {loss.path for loss in losses}
     assert {
-        "messages[1].parts[4].citations",
+        "messages[1].parts[4].citable",
         "messages[2].parts[0]",
         "messages[2].parts[1]",
         "messages[3].parts[1].error",

@@ -24,6 +24,7 @@ from interlingua.ir import (
     PartDelta,
     PartEnd,
     PartStart,
+    Place,
     Start,
     Text,
     Thinking,
@@ -34,7 +35,6 @@ from interlingua.ir import (
 )
 from interlingua.protocols import anthropic, openai
 from tests.anthropic_cases import (
-    CHAR_LOCATION,
     GOOGLE,
     STOP,
     Json,
@@ -340,7 +340,7 @@ def test_an_empty_text_is_never_shown():
 
 
 def test_parts_that_waited_and_ended_are_shown_whole():
-    own = Citation(quote="q", extras={"anthropic": CHAR_LOCATION})
+    own = Citation(quote="q", place=Place("char", 0, 0, 16))
     found, losses = formatted(
         Start(),
         PartStart(index=0, part=Text(text="a")),

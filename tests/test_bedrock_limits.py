@@ -49,6 +49,7 @@ from interlingua.ir import (
     Media,
     Opaque,
     Output,
+    Place,
     Reasoning,
     Request,
     Response,
@@ -399,6 +400,81 @@ def test_a_users_parts(part: AnyPart, model: str, block: Json | None, losses: li
     out, found = write(asks(says("user", "Look", part)), model)
     assert out["messages"] == [user("Look", *([] if block is None else [block]))]
     assert found == losses
+
+
+YES, PDF_BYTES = {"enabled": True}, {"format": "pdf", "source": {"bytes": PDF}}
+
+
+@pytest.mark.parametrize(
+    ("part", "model", "said", "losses"),
+    [
+        ({"data": PDF}, CLAUDE, {**PDF_BYTES, "context": "c", "citations": YES}, []),
+        ({"data": PDF, "citable": False}, CLAUDE, {**PDF_BYTES, "context": "c", "citations": {"enabled": False}}, []),
+        ({"data": PDF}, "anthropic.claude-3-haiku-20240307-v1:0", PDF_BYTES, ["context", "citable"]),
+        ({"data": PDF}, NOVA, PDF_BYTES, ["context", "citable"]),
+        ({"data": PDF}, PROFILE, PDF_BYTES, ["context", "citable"]),
+        ({"data": PDF, "context": None, "citable": False}, NOVA, PDF_BYTES, []),
+        ({"text": "t"}, CLAUDE, {"format": "txt", "source": {"text": "t"}, "context": "c", "citations": YES}, []),
+        (
+            {"data": "dA==", "mime": "text/plain"},
+            CLAUDE,
+            {"format": "txt", "source": {"text": "t"}, "context": "c", "citations": YES},
+            [],
+        ),
+        (
+            {"text": "a\nb", "chunks": ["a", "b"]},
+            CLAUDE,
+            {"format": "txt", "source": {"content": [{"text": "a"}, {"text": "b"}]}, "context": "c", "citations": YES},
+            [],
+        ),
+        (
+            {"text": "a\nb", "chunks": ["a", "b"], "context": None, "citable": None},
+            CLAUDE,
+            {"format": "txt", "source": {"bytes": "YQpi"}},
+            [],
+        ),
+        (
+            {"text": "t", "mime": "text/markdown"},
+            CLAUDE,
+            {"format": "md", "source": {"bytes": "dA=="}, "context": "c"},
+            ["citable"],
+        ),
+    ],
+)
+def test_a_document_to_be_cited(part: Json, model: str, said: Json, losses: list[str]) -> None:
+    """Claude alone cites, PDFs and plain text alone, and a text as text: its bytes it takes for a PDF's (boto3#4726)."""
+    shown = Media(kind="document", name="n", **{"context": "c", "citable": True, **part})
+    out, found = write(asks(says("user", "Look", shown)), model)
+    assert out["messages"][0]["content"][1]["document"] == {"name": "n", **said}
+    assert found == [f"messages[0].parts[1].{name};dropped" for name in losses]
+
+
+def test_a_document_in_a_result_cannot_be_cited() -> None:
+    """boto3#4648: "Citations are not supported in tool result documents"."""
+    shown = Media(kind="document", data=PDF, mime="application/pdf", name="n", context="c", citable=True)
+    called = says("assistant", ToolCall(id="t1", name="weather", arguments="{}"))
+    out, losses = write(asks(says("user", "?"), called, says("tool", ToolResult(id="t1", parts=[shown]))), CLAUDE)
+    assert out["messages"][2]["content"][0]["toolResult"]["content"] == [document("n", context="c")]
+    assert losses == ["messages[2].parts[0].parts[0].citable;dropped", "tools;added"]
+
+
+@pytest.mark.parametrize(
+    ("model", "blocks", "losses"),
+    [
+        (CLAUDE, [cases.CITED_AT], ["messages[1].parts[0].citations[1];dropped"]),
+        (NOVA, [{"text": "It is."}], ["messages[1].parts[0].citations;dropped"]),
+    ],
+)
+def test_what_was_cited_of_documents_is_told_again(model: str, blocks: list[Json], losses: list[str]) -> None:
+    """What was found elsewhere is not: a page's citation is refused without what Anthropic seals in its own."""
+    cited = [Citation(title="R", quote="q", place=Place("page", 0, 1, 2)), Citation(url="https://e.com", title="E")]
+    out, found = write(
+        asks(says("user", "?"), says("assistant", Text(text="It is.", citations=cited)), says("user", "So?")), model
+    )
+    assert out["messages"][1]["content"] == blocks and found == losses
+    only = Text(text="It is.", citations=cited[1:])
+    out, found = write(asks(says("user", "?"), says("assistant", only), says("user", "So?")), CLAUDE)
+    assert out["messages"][1]["content"] == [{"text": "It is."}] and found == ["messages[1].parts[0].citations[0];dropped"]
 
 
 @pytest.mark.parametrize(

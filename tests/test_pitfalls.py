@@ -249,7 +249,7 @@ def test_s13_a_messages_client_before_a_server_of_the_chat_dialect():
     assert body["messages"][0]["content"][0]["prompt_cache_breakpoint"] == {"mode": "explicit"}
     assert "Hm." not in json.dumps(body), "thinking is not told as if it were words"
     assert losses == {
-        "messages[0].parts[0].citations": "dropped",
+        "messages[0].parts[0].citable": "dropped",
         "messages[1].parts[0]": "dropped",
         "messages[1].parts[1]": "dropped",
         "messages[2].parts[0].error": "dropped",

@@ -13,7 +13,7 @@ from interlingua.carry import seal, unseal
 from interlingua.errors import GatewayError, InvalidRequest, ProviderFailure, UpstreamGarbage
 from interlingua.fold import fold, unfold
 from interlingua.framing import Frame
-from interlingua.ir import AnyPart, Cache, Failure, Message, Part, Request, Response, Signature, Text, ToolCall, ToolResult
+from interlingua.ir import AnyPart, Cache, Failure, Message, Part, Place, Request, Response, Signature, Text, ToolCall, ToolResult
 from interlingua.losses import Losses
 from interlingua.protocols import Protocol, target
 from interlingua.protocols.registry import PROTOCOLS
@@ -77,7 +77,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
                 if not isinstance(inner, list | msgspec.Struct):
                     continue
             where = f"{path}.{field.name}" if path else field.name
-            if isinstance(inner, list | msgspec.Struct) and not isinstance(inner, Signature | Cache):
+            if isinstance(inner, list | msgspec.Struct) and not isinstance(inner, Signature | Cache | Place):
                 yield from leaves(inner, where)
             elif field.name == "extras":
                 extras: Any = inner

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Json, Media, Message, Node, Opaque, Request, Text, Thinking, ToolCall, ToolResult
 from interlingua.protocols import Lose, Target, gemini
-from interlingua.protocols.media import audio_of, type_of
+from interlingua.protocols.media import audio_of, lose_citing, type_of
 from interlingua.protocols.wire import as_obj, base64_of, encode_json, foreign, standard_base64
 
 # What of Gemini's generationConfig is passed on, and how the IR names it. Whatever else there is could be a setting of the
@@ -186,6 +186,7 @@ class _Telling:
         self._report(part, path)
         if part.name is not None:
             self._lose(f"{path}.name", "dropped", "the Gemini CLI takes no names of files")
+        lose_citing(part, path, self._lose)
         if part.data is None and part.text is None:
             self._lose(path, "dropped", "the Gemini CLI fetches no files")
             return False

@@ -1,8 +1,11 @@
 """Data URLs and media types. Base64 is carried as it came, never decoded."""
 
+from binascii import Error, a2b_base64
 from typing import Final, Literal
 
-from interlingua.protocols.wire import standard_base64
+from interlingua.ir import Json, Media
+from interlingua.protocols import Lose
+from interlingua.protocols.wire import as_obj, standard_base64
 
 Kind = Literal["image", "audio", "video", "document"]
 
@@ -44,6 +47,16 @@ def type_of(mime: str | None, data: str) -> str:
     return next((kind for start, kind in _MAGIC.items() if data.startswith(start)), "application/octet-stream")
 
 
+def words_of(part: Media) -> str | None:
+    """The words of a document that is text, however it is told; None where it is none."""
+    if part.data is None:
+        return part.text
+    try:
+        return a2b_base64(standard_base64(part.data)).decode()
+    except (Error, ValueError):
+        return None
+
+
 _SOUND: Final = {"UklGR": "audio/wav", "T2dnUw": "audio/ogg", "ZkxhQ": "audio/flac"}
 
 
@@ -61,3 +74,25 @@ def kind_of(mime: str | None) -> Kind:
 def audio_format(mime: str | None) -> str | None:
     """OpenAI's name of an audio type ("wav", "mp3"), or None where it has none."""
     return _AUDIO.get((mime or "").partition(";")[0])
+
+
+# Documents that are cited: what Anthropic and Converse say of them in the same words
+
+
+def take_citing(part: Media, d: Json) -> None:
+    """Pops a document's `context` and `citations: {"enabled"}`; in any other form they stay."""
+    if type(context := d.get("context")) is str:
+        part.context = context
+        del d["context"]
+    said = as_obj(d.get("citations"))
+    if said.keys() == {"enabled"} and type(said["enabled"]) is bool:
+        part.citable = said["enabled"]
+        del d["citations"]
+
+
+def lose_citing(part: Media, path: str, lose: Lose, why: str = "its documents are not cited") -> None:
+    """Reports what is said of a document for citing it alone, to a model that does not."""
+    if part.context is not None:
+        lose(f"{path}.context", "dropped", why)
+    if part.citable:
+        lose(f"{path}.citable", "dropped", why)

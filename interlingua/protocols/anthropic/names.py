@@ -26,7 +26,13 @@ _FIELDS: Final = {
 }
 _MESSAGE: Final = re.compile(r"messages\[(\d+)\](?:\.parts\[(\d+)\])?(.*)", re.S)
 _TOOL: Final = re.compile(r"(tools\[\d+\])\.(schema|cache)(.*)", re.S)
-_PART_NAMES: Final = {"cache": "cache_control", "error": "is_error", "name": "title", "mime": "source.media_type"}
+_PART_NAMES: Final = {
+    "cache": "cache_control",
+    "error": "is_error",
+    "name": "title",
+    "mime": "source.media_type",
+    "citable": "citations",
+}
 
 
 def request_headers(body: Json, own: Mapping[bytes, bytes]) -> bytes:

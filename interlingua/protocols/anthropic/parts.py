@@ -20,17 +20,21 @@ from interlingua.ir import (
     Json,
     Media,
     Opaque,
+    Place,
     Signature,
     Text,
     Thinking,
     ToolCall,
     ToolResult,
+    Unit,
 )
 from interlingua.protocols import Lose
 from interlingua.protocols.anthropic.names import NAME
+from interlingua.protocols.media import take_citing
 from interlingua.protocols.wire import (
     array,
     as_array,
+    as_count,
     as_obj,
     as_text,
     boolean,
@@ -47,13 +51,16 @@ from interlingua.protocols.wire import (
 )
 
 INVALID: Final = "INVALID_JSON"  # Anthropic's documented key for arguments that are no JSON (fine-grained tool streaming)
-_TITLES: Final = {
-    "char_location": "document_title",
-    "page_location": "document_title",
-    "content_block_location": "document_title",
-    "web_search_result_location": "title",
-    "search_result_location": "title",
+# A citation's type by the unit of its place, and the names of its index, title, start and end.
+_PLACES: Final[dict[Unit, tuple[str, str, str, str, str]]] = {
+    "char": ("char_location", "document_index", "document_title", "start_char_index", "end_char_index"),
+    "page": ("page_location", "document_index", "document_title", "start_page_number", "end_page_number"),
+    "chunk": ("content_block_location", "document_index", "document_title", "start_block_index", "end_block_index"),
+    "result": ("search_result_location", "search_result_index", "title", "start_block_index", "end_block_index"),
 }
+_UNITS: Final[dict[str, Unit]] = {row[0]: unit for unit, row in _PLACES.items()}
+_WEB: Final = "web_search_result_location"
+_SEALED: Final = "encrypted_index"  # what such a citation cannot be without
 
 # Reading
 
@@ -128,15 +135,29 @@ def _text(d: Json, path: str) -> AnyPart:
 
 
 def parse_citation(value: Any, path: str) -> Citation:
-    """Anthropic's spans are the source's, not the answer's: they stay extras."""
+    """Anthropic cites whole blocks of an answer; where in its sources they are from is the citation's place."""
     d = dict(obj(value, path))
     kind = as_text(d.get("type")) or ""
     citation = Citation()
-    if kind in _TITLES:
-        citation.quote, citation.title = _take(d, "cited_text"), _take(d, _TITLES[kind])
-        citation.url = _take(d, "url") if kind == "web_search_result_location" else None
+    if kind == _WEB and type(d.get("url")) is type(d.get(_SEALED)) is str:
+        del d["type"]
+        citation.quote, citation.title, citation.url = _take(d, "cited_text"), _take(d, "title"), _take(d, "url")
+    elif (unit := _UNITS.get(kind)) is not None and (place := _place(d, unit)) is not None:
+        citation.place = place
+        citation.quote, citation.title = _take(d, "cited_text"), _take(d, _PLACES[unit][2])
     keep(citation, NAME, d)
     return citation
+
+
+def _place(d: Json, unit: Unit) -> Place | None:
+    """Pops a citation's place and its type; None, and nothing popped, where a number is missing."""
+    _, which, _, first, last = _PLACES[unit]
+    index, start, end = as_count(d.get(which)), as_count(d.get(first)), as_count(d.get(last))
+    if index is None or start is None or end is None:
+        return None
+    for key in ("type", which, first, last):
+        del d[key]
+    return Place(unit, index, start, end, _take(d, "source") if unit == "result" else None)
 
 
 def _take(d: Json, key: str) -> str | None:
@@ -166,6 +187,7 @@ def _media(d: Json, path: str) -> AnyPart | None:
             part.mime = text(source.pop("media_type", None) or "text/plain", f"{path}.media_type")
         case "content" if not image and (words := _words(source.pop("content", None))) is not None:
             part.text, part.mime = words, "text/plain"
+            part.chunks = [block["text"] for block in as_array(whole["content"])]
             note_down(part, NAME, "~source", whole)
             source = {}
         case _:
@@ -173,6 +195,8 @@ def _media(d: Json, path: str) -> AnyPart | None:
     del d["source"]
     if (name := _take(d, "title")) is not None:
         part.name = name
+    if not image and d:
+        take_citing(part, d)
     keep_in(part, NAME, "source", source)
     return part
 
@@ -256,17 +280,25 @@ def text_block(part: Text, path: str, lose: Lose) -> Json:
 
 
 def format_citation(citation: Citation, path: str, lose: Lose) -> Json | None:
-    """Anthropic's own citation as it came. It cites what it was shown or found itself, and cannot be told of others' finds."""
-    mine = citation.extras.get(NAME)
-    if mine is None or type(mine.get("type")) is not str:
+    """Anthropic cites what it was shown, by its place there, and what it found itself: of others' finds it cannot be told."""
+    mine, place = citation.extras.get(NAME), citation.place
+    if place is not None:
+        kind, which, title, first, last = _PLACES[place.unit]
+        out: Json = {"type": kind, "cited_text": citation.quote or "", which: place.index, title: citation.title}
+        out |= {first: place.start, last: place.end}
+        if place.unit == "result":
+            out["source"] = place.source or ""
+        out |= mine or {}
+    elif mine is not None and citation.url is not None and _SEALED in mine:
+        out = {"type": _WEB, "cited_text": citation.quote or "", "url": citation.url, "title": citation.title, **mine}
+    elif mine is not None and type(mine.get("type")) is str:
+        out = dict(mine)  # of a kind born after this file
+    else:
         lose(path, "dropped", "Anthropic cites documents and searches of its own only")
         return None
-    out = dict(mine)
-    said = {"cited_text": citation.quote, _TITLES.get(mine["type"], "title"): citation.title, "url": citation.url}
-    out.update({key: value for key, value in said.items() if value is not None})
     if citation.start is not None or citation.end is not None:
         lose(f"{path}.start", "dropped", "Anthropic cites whole blocks of an answer")
-    if len(citation.extras) > 1:
+    if citation.extras:
         foreign(citation, NAME, path, lose)
     return out
 

@@ -6,7 +6,7 @@ What an Anthropic client wrote itself (`own`) stands as it is: its mistakes are 
 """
 
 import re
-from binascii import Error, a2b_base64, crc32
+from binascii import crc32
 from typing import Any, Final, assert_never, cast
 
 from interlingua.ir import AnyPart, Cache, Json, Media, Message, Opaque, Request, Text, Thinking, ToolCall, ToolResult
@@ -14,6 +14,7 @@ from interlingua.protocols import Lose, Target
 from interlingua.protocols.anthropic.names import NAME
 from interlingua.protocols.anthropic.parts import PLAIN_REFUSAL, call_block, text_block, thinking_block
 from interlingua.protocols.claude import claude
+from interlingua.protocols.media import words_of
 from interlingua.protocols.wire import OPENING, foreign, merge, note, standard_base64
 
 _IMAGES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
@@ -266,10 +267,16 @@ class Turns:
         if source is None:
             return None
         out: Json = {"type": part.kind, "source": source}
-        if part.name is not None and part.kind == "document":
+        if part.kind != "document":
+            if part.name is not None:
+                self._lose(f"{path}.name", "dropped", "an image has no name")
+            return out
+        if part.name is not None:
             out["title"] = part.name
-        elif part.name is not None:
-            self._lose(f"{path}.name", "dropped", "an image has no name")
+        if part.context is not None:
+            out["context"] = part.context
+        if part.citable is not None:
+            out["citations"] = {"enabled": part.citable}
         return out
 
     def _source(self, part: Media, path: str) -> Json | None:
@@ -278,6 +285,8 @@ class Turns:
             return {"type": "file", "file_id": part.file} if mine else self._drop(path, "the file is in another's store")
         if part.url is not None:
             return self._url(part, part.url, path)
+        if part.chunks:
+            return {"type": "content", "content": [{"type": "text", "text": chunk} for chunk in part.chunks]}
         if part.text is not None and part.kind == "document":
             return self._words(part.text, part.mime, path)
         if part.data is None:
@@ -286,7 +295,7 @@ class Turns:
         if self._own or (mime in _IMAGES if part.kind == "image" else mime == _PDF):
             return {"type": "base64", "media_type": mime, "data": standard_base64(part.data)}
         if part.kind == "document" and mime is not None and mime.startswith("text/"):
-            words = _decoded(part.data)
+            words = words_of(part)
             if words is not None:
                 return self._words(words, mime, path)
         return self._drop(path, f"Anthropic takes no {part.kind} of type {mime or 'unknown'}")
@@ -355,10 +364,3 @@ def _listed(content: str | list[Json]) -> list[Json]:
 def _id(id_: str) -> str:
     """An id in Anthropic's alphabet. It only ties a result to its call, so both are changed alike and nothing is lost."""
     return id_ if _ID(id_) or not id_ else f"{re.sub(r'[^a-zA-Z0-9_-]', '_', id_)[:48]}_{crc32(id_.encode()):08x}"
-
-
-def _decoded(data: str) -> str | None:
-    try:
-        return a2b_base64(standard_base64(data)).decode()
-    except (Error, ValueError):
-        return None

@@ -20,7 +20,8 @@ _EVERYWHERE: Final[tuple[Section, ...]] = ("tools", "system", "messages")
 
 
 class Family(Struct, frozen=True):
-    """`top_k`: where it stands in additionalModelRequestFields. `thinks`: in which words reasoning is asked for there.
+    """`top_k`: where it stands in additionalModelRequestFields. `thinks`: in which words reasoning is asked for there. `cites`:
+    the documents it is shown; to another, "This model doesn't support citations".
     `mixes_*`: words may stand in one turn with them. `statuses`: of tool results. `bare`: a schema's root must be."""
 
     top_k: tuple[str, ...] | None = None
@@ -33,11 +34,13 @@ class Family(Struct, frozen=True):
     schemas: bool = True  # outputConfig.textFormat, and strict tools
     statuses: bool = True
     bare: bool = False
+    cites: bool = False
 
 
 _SEEN: Final = ("image", "document")
 _ROWS: Final[list[tuple[str, Family]]] = [
-    (r"claude", Family(("top_k",), "claude", media=_SEEN)),
+    (r"claude-(v?[12]\b|instant|3-(opus|sonnet|haiku))", Family(("top_k",), "claude", media=_SEEN)),
+    (r"claude", Family(("top_k",), "claude", media=_SEEN, cites=True)),
     (
         r"nova-2|nova-premier-v2",
         Family(("inferenceConfig", "topK"), "nova", mixes_results=False, caches=("system", "messages"), schemas=False, bare=True),

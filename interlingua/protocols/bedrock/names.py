@@ -43,6 +43,13 @@ _SPOKEN: Final = (
     ".audio.",
     ".guardContent",
 )
+_MEDIA: Final = {
+    ".citable": ".citations",
+    ".data": ".source.bytes",
+    ".file": ".source.s3Location",
+    ".mime": ".format",
+    ".url": ".source",
+}
 _INSIDE: Final = re.compile(r"\.parts\[(\d+)\](.*)", re.S)
 
 
@@ -90,8 +97,7 @@ def _part_path(rest: str, part: Any) -> str:
                 return f".toolResult.content[{k}]{_part_path(match[2], part.parts[k] if k < len(part.parts) else None)}"
             return ".toolResult" + rest.replace(".error", ".status")
         case Media():
-            known = {".mime": ".format", ".data": ".source.bytes", ".url": ".source", ".file": ".source.s3Location"}
-            return f".{part.kind}{known.get(rest, rest)}"
+            return f".{part.kind}{_MEDIA.get(rest, rest)}"
         case Thinking():
             return ".reasoningContent" + rest.replace(".signature", ".reasoningText.signature")
         case Text(citations=[_, *_]):

@@ -25,20 +25,23 @@ from interlingua.ir import (
     Media,
     Node,
     Opaque,
+    Place,
     Signature,
     Text,
     Thinking,
     ToolCall,
     ToolResult,
+    Unit,
 )
 from interlingua.protocols import Lose
 from interlingua.protocols.bedrock.formats import format_of, mime_of
 from interlingua.protocols.bedrock.names import CARRIED, NAME
 from interlingua.protocols.bedrock.toolnames import own_name
-from interlingua.protocols.media import Kind
+from interlingua.protocols.media import Kind, take_citing
 from interlingua.protocols.wire import (
     array,
     as_array,
+    as_count,
     as_obj,
     base64_of,
     decode_json,
@@ -152,6 +155,8 @@ def _media(kind: Kind, value: Any, path: str) -> AnyPart | None:
         note_down(part, NAME, "~format", "")
     if (name := d.pop("name", None)) is not None:
         part.name = text(name, f"{path}.name")
+    if d and kind == "document":
+        take_citing(part, d)
     keep_in(part, NAME, kind, d)
     return part
 
@@ -167,7 +172,7 @@ def _take_source(part: Media, source: Json, path: str) -> bool:
             part.text = text(words, f"{path}.text")
             note_down(part, NAME, "~source", "text")
         case {"content": content} if part.kind == "document" and (words := _words(content)) is not None:
-            part.text = words
+            part.text, part.chunks = words, [block["text"] for block in content]
             note_down(part, NAME, "~source", source)
         case _:
             return False
@@ -275,30 +280,64 @@ def _cited(value: Any, path: str) -> AnyPart | None:
     part = Text(text="".join(piece["text"] for piece in pieces))
     cited = array(d.get("citations", []), f"{path}.citations")
     part.citations = [parse_citation(item, f"{path}.citations[{i}]") for i, item in enumerate(cited)]
-    note_down(part, NAME, "~cited", [len(piece["text"]) for piece in pieces] if len(pieces) != 1 else True)
+    lengths = _lengths(pieces)
+    note_down(part, NAME, "~cited", True if lengths is None else lengths)
     if "citations" not in d:
         note_down(part, NAME, "~uncited")
     return part
 
 
 def parse_citation(value: Any, path: str) -> Citation:
-    """Bedrock's spans are the source's, not the answer's: they stay extras."""
+    """Bedrock cites whole blocks of an answer; where in its sources they are from is the citation's place."""
     d = dict(obj(value, path))
     citation = Citation()
     if type(title := d.get("title")) is str:
         citation.title = title
         del d["title"]
-    quoted = as_array(d.get("sourceContent"))
-    if len(quoted) == 1 and as_obj(quoted[0]).keys() == {"text"} and type(words := quoted[0]["text"]) is str:
-        citation.quote = words
+    quoted = [as_obj(piece) for piece in as_array(d.get("sourceContent"))]
+    if quoted and all(piece.keys() == {"text"} and type(piece["text"]) is str for piece in quoted):
+        citation.quote = "".join(piece["text"] for piece in quoted)
+        if lengths := _lengths(quoted):
+            note_down(citation, NAME, "~quoted", lengths)
         del d["sourceContent"]
     location = as_obj(d.get("location"))
     if location.keys() == {"web"} and type(url := as_obj(location["web"]).get("url")) is str:
         citation.url = url
         note_down(citation, NAME, "~web", {key: inner for key, inner in location["web"].items() if key != "url"})
         del d["location"]
+    elif (place := _place(location, d)) is not None:
+        citation.place = place
+        del d["location"]
     keep(citation, NAME, d)
     return citation
+
+
+def _place(location: Json, d: Json) -> Place | None:
+    """A citation's place, where all of its numbers are told; pops the source of a search result."""
+    kind = next(iter(location), "")
+    unit, inner = _UNITS.get(kind), as_obj(location.get(kind))
+    if unit is None or len(location) > 1 or len(inner) != 3:
+        return None
+    index, start, end = as_count(inner.get(_PLACES[unit][1])), as_count(inner.get("start")), as_count(inner.get("end"))
+    if index is None or start is None or end is None:
+        return None
+    found = unit == "result" and type(d.get("source")) is str
+    return Place(unit, index, start, end, d.pop("source") if found else None)
+
+
+# A citation's location by the unit of its place, and the name of its index.
+_PLACES: Final[dict[Unit, tuple[str, str]]] = {
+    "char": ("documentChar", "documentIndex"),
+    "page": ("documentPage", "documentIndex"),
+    "chunk": ("documentChunk", "documentIndex"),
+    "result": ("searchResultLocation", "searchResultIndex"),
+}
+_UNITS: Final[dict[str, Unit]] = {row[0]: unit for unit, row in _PLACES.items()}
+
+
+def _lengths(pieces: list[Json]) -> list[int] | None:
+    """Of the texts that are joined to one, where they are not one."""
+    return [len(piece["text"]) for piece in pieces] if len(pieces) != 1 else None
 
 
 READERS: Final[dict[str, Reader]] = {
@@ -326,15 +365,18 @@ _IN_RESULTS: Final[dict[str, Reader]] = {
 
 def cited_block(part: Text, citations: list[Json]) -> Json:
     """A text with citations, in the pieces it came in."""
-    lengths: list[int] = as_array(note(part, NAME, "~cited"))
-    pieces = [part.text]
-    if note(part, NAME, "~cited") is not True and sum(lengths) == len(part.text):
-        ends = list(accumulate(lengths))
-        pieces = [part.text[end - length : end] for end, length in zip(ends, lengths, strict=True)]
-    inner: Json = {"content": [{"text": piece} for piece in pieces]}
+    spelled = note(part, NAME, "~cited")
+    inner: Json = {"content": _pieces(part.text, None if spelled is True else spelled)}
     if not note(part, NAME, "~uncited"):
         inner["citations"] = citations
     return {"citationsContent": inner}
+
+
+def _pieces(words: str, lengths: list[int] | None) -> list[Json]:
+    """One text as the texts it was joined of."""
+    if lengths is None or sum(lengths) != len(words):
+        return [{"text": words}]
+    return [{"text": words[end - length : end]} for end, length in zip(accumulate(lengths), lengths, strict=True)]
 
 
 def format_citation(citation: Citation, path: str, lose: Lose) -> Json:
@@ -342,7 +384,12 @@ def format_citation(citation: Citation, path: str, lose: Lose) -> Json:
     if citation.title is not None:
         out["title"] = citation.title
     if citation.quote is not None:
-        out["sourceContent"] = [{"text": citation.quote}]
+        out["sourceContent"] = _pieces(citation.quote, note(citation, NAME, "~quoted"))
+    if (place := citation.place) is not None:
+        kind, which = _PLACES[place.unit]
+        out["location"] = {kind: {which: place.index, "start": place.start, "end": place.end}}
+        if place.source is not None:
+            out["source"] = place.source
     if citation.url is not None:
         out["location"] = {"web": {"url": citation.url, **(note(citation, NAME, "~web") or {})}}
     if citation.start is not None or citation.end is not None:

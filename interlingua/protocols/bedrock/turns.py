@@ -24,7 +24,7 @@ from interlingua.protocols.bedrock.parts import (
 )
 from interlingua.protocols.bedrock.toolnames import wire_name
 from interlingua.protocols.claude import claude
-from interlingua.protocols.media import type_of
+from interlingua.protocols.media import lose_citing, type_of, words_of
 from interlingua.protocols.wire import OPENING, base64_of, foreign, note, standard_base64
 
 _ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}").fullmatch
@@ -251,7 +251,7 @@ class Turns:
             case Text():
                 if plain(part):
                     return {"text": part.text}
-                out = self._text(part, path)
+                out = self._text(part, path, role)
             case ToolCall():
                 out = self._call(part, path, role)
             case ToolResult():
@@ -276,7 +276,7 @@ class Turns:
     def _drop(self, path: str, why: str) -> None:
         self._lose(path, "dropped", why)
 
-    def _text(self, part: Text, path: str) -> Json | None:
+    def _text(self, part: Text, path: str, role: str) -> Json | None:
         if (not part.text or part.text.isspace()) and (not self._own or part.signature is not None):
             if part.text or part.cache or part.signature or part.citations or part.extras:
                 self._drop(path, "Bedrock refuses blank text")
@@ -288,9 +288,21 @@ class Turns:
         if note(part, NAME, "~cited") is not None and self._own:
             cited = [format_citation(c, f"{path}.citations[{k}]", self._lose) for k, c in enumerate(part.citations)]
             return cited_block(part, cited)
-        if part.citations:
-            self._drop(f"{path}.citations", "a model is not told again what it cited")
-        return {"text": part.text}
+        if not part.citations:
+            return {"text": part.text}
+        return self._cited(part, path, role) or {"text": part.text}
+
+    def _cited(self, part: Text, path: str, role: str) -> Json | None:
+        """A text with what it cites of the documents that are shown; of what else it cites a model is not told again."""
+        if role != "assistant" or not self._kin.cites:
+            return self._drop(f"{path}.citations", "the model is not told again what was cited")
+        told: list[Json] = []
+        for k, citation in enumerate(part.citations):
+            if citation.place is None:
+                self._drop(f"{path}.citations[{k}]", "the model is not told again what was found elsewhere")
+            else:
+                told.append(format_citation(citation, f"{path}.citations[{k}]", self._lose))
+        return cited_block(part, told) if told else None
 
     def _thinking(self, part: Thinking, path: str, role: str) -> Json | None:
         if role != "assistant" and not self._own:
@@ -377,7 +389,25 @@ class Turns:
             self._name(part, path, out)
         elif part.name is not None:
             self._drop(f"{path}.name", f"the {part.kind} has no name")
-        return {part.kind: {**out, "source": source}}
+        out["source"] = source
+        if part.context is not None or part.citable is not None:
+            self._citing(part, path, role, out)
+        return {part.kind: out}
+
+    def _citing(self, part: Media, path: str, role: str, out: Json) -> None:
+        """What is said of a document for citing it, where that can be. A text is cited as text: its bytes would be taken for a
+        PDF's (boto3#4726), and as text it is taken only if it is cited."""
+        if not self._own and not self._kin.cites:
+            return lose_citing(part, path, self._lose, "the model does not cite")
+        if part.context is not None:
+            out["context"] = part.context
+        cited = bool(part.citable) and not self._own
+        if cited and (role == "result" or out["format"] not in ("pdf", "txt")):
+            return self._drop(f"{path}.citable", "Bedrock cites PDFs and plain text, and nothing of a result")
+        if part.citable is not None:
+            out["citations"] = {"enabled": part.citable}
+        if cited and out["format"] == "txt" and (words := words_of(part)) is not None:
+            out["source"] = {"content": [{"text": chunk} for chunk in part.chunks]} if part.chunks else {"text": words}
 
     def _format(self, part: Media) -> str | None:
         spelled = note(part, NAME, "~format")

@@ -19,7 +19,7 @@ from interlingua.ir import AnyPart, Json, Media, Opaque, Signature, Text, Thinki
 from interlingua.protocols import Lose
 from interlingua.protocols.gemini.names import NAME
 from interlingua.protocols.gemini.spelling import BLOB, CALL, PART, spell
-from interlingua.protocols.media import audio_of, kind_of, type_of
+from interlingua.protocols.media import audio_of, kind_of, lose_citing, type_of
 from interlingua.protocols.wire import (
     array,
     as_obj,
@@ -242,6 +242,7 @@ def format_media(part: Media, path: str, lose: Lose, fetches: bool = False) -> J
             inner["mimeType"] = part.mime or _guessed(part, path, lose)
     if part.name is not None:
         inner["displayName"] = part.name
+    lose_citing(part, path, lose)
     return {kind: inner}
 
 

@@ -433,6 +433,8 @@ def _chunk(citation: Citation, path: str, lose: Lose) -> Json | None:
     if citation.url is None and citation.quote is None:
         lose(path, "dropped", "Gemini cites pages and passages only")
         return None
+    if citation.place is not None:
+        lose(f"{path}.place", "dropped", "Gemini does not tell where in a source a passage stands")
     if citation.url is None:
         return {"retrievedContext": {**source, "text": citation.quote}}
     if citation.quote is not None:

@@ -10,7 +10,7 @@ from interlingua.carry import seal, unseal
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Cache, Function, Json, Media, Opaque, Request, Signature, Text, Thinking, ToolCall
 from interlingua.protocols import Lose, wire
-from interlingua.protocols.media import audio_format, data_url, file_name, split_data_url, type_of
+from interlingua.protocols.media import audio_format, data_url, file_name, lose_citing, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
 from interlingua.protocols.openai.names import CALL, CUSTOM, NAME
 from interlingua.protocols.openai_common import FILE, free_text, in_arguments
@@ -161,6 +161,7 @@ def _format_file(part: Media, path: str, lose: Lose) -> Json | None:
     else:
         lose(path, "dropped", f"Chat Completions takes no {part.kind} of this kind")
         return None
+    lose_citing(part, path, lose)
     name = part.name if mine or "file_data" not in file else part.name or file_name(part.mime)
     if name is not None:
         file["filename"] = name

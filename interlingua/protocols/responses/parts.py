@@ -9,7 +9,7 @@ from typing import Any, Final
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Cache, Citation, Json, Media, Opaque, Text, TokenLogprob
 from interlingua.protocols import Lose, wire
-from interlingua.protocols.media import data_url, file_name, split_data_url, type_of
+from interlingua.protocols.media import data_url, file_name, lose_citing, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
 from interlingua.protocols.openai_common import FILE
 from interlingua.protocols.responses.names import NAME, VENDOR
@@ -323,6 +323,8 @@ def _format_file(part: Media, mine: bool, spot: Spot) -> Json | None:
     else:
         spot.drop(f"the Responses API takes no {part.kind} of this kind")
         return None
+    if part.context is not None or part.citable:
+        lose_citing(part, spot.path(), spot.report)
     name = part.name if mine or "file_data" not in out else part.name or _named(part)
     if name is not None:
         out["filename"] = name

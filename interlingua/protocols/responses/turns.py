@@ -192,7 +192,7 @@ class Items:
             content = [content for _, content in run]
             if head is None:  # a message told by its parts has an id and a status
                 named = _made_id("msg", said.get("text") or said.get("refusal") or "")
-                head = {"type": "message", "id": named, "status": "completed", "role": "assistant"}
+                head = {"type": "message", "role": "assistant", "id": named, "status": "completed"}
             self.out.append({**head, "content": content})
         for key, value in mine.items():
             if key.startswith("item."):
