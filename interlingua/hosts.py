@@ -258,6 +258,7 @@ _VERTEX: Final = Host(
 def _like_openai(
     name: str, url: str | None, key: str, *quirks: str, prefix: str = "/v1", embeds: tuple[Embeds, ...] = _EMBEDS
 ) -> Host:
+    quirks = (*quirks, "no_custom_tools")  # which only OpenAI's own models have
     return replace(_OPENAI, name=name, url=url, prefix=prefix, keys=(key,), quirks=frozenset(quirks), embeds=embeds)
 
 
@@ -340,7 +341,8 @@ _ROWS: Final[tuple[Host, ...]] = (
         embeds=_embeds("no_tokens", "no_user", "no_dimensions", "no_base64"),  # its SDK's EmbeddingCreateParams: model, input
     ),
     _like_openai("fireworks", "https://api.fireworks.ai", "FIREWORKS_API_KEY", "top_k", "no_cache_marks", prefix="/inference/v1"),
-    _like_openai("newapi", None, "NEWAPI_API_KEY", "top_k"),  # a relay: what it lacks is its providers' matter
+    # a relay: what it lacks is its providers' matter
+    replace(_OPENAI, name="newapi", url=None, keys=("NEWAPI_API_KEY",), quirks=frozenset(("top_k",))),
     Host(name="mock", protocol="openai", url="http://127.0.0.1:9100", list_path="/models", embeds=_EMBEDS),
 )
 HOSTS: Final[dict[str, Host]] = {row.name: row for row in _ROWS}

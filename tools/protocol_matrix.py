@@ -33,6 +33,7 @@ _QUIRKS: Final = {
     "random_seed": "`seed` is sent as `random_seed`",
     "cache_control": "cache marks are sent as `cache_control`",
     "short_ids": "ids of calls are sent as nine letters or digits",
+    "no_custom_tools": "custom tools are sent as functions, without their grammar",
     "no_developer": "developer messages are sent as system messages",
     "no_json_schema": "**lost** `response_format.json_schema.schema`, or all of it where the prompt speaks of no JSON",
 }

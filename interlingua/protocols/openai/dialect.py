@@ -5,7 +5,7 @@ no_cache_marks  no prompt_cache_breakpoint              cache_control   it is ca
 max_tokens      knows no max_completion_tokens          random_seed     seed is called so
 short_ids       ids of calls are nine letters or digits one_choice      n is 1
 no_json_schema  JSON mode without a schema              no_<field>      the request has no such field
-top_k           takes it (request.py)
+top_k           takes it (request.py)            no_custom_tools  a custom tool is told as a function (request.py)
 """
 
 import re

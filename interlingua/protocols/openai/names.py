@@ -4,10 +4,10 @@ import re
 from typing import Final
 
 from interlingua.ir import AnyPart, Opaque, Request, Text, Thinking, ToolCall, ToolResult
+from interlingua.protocols.openai_common import CUSTOM
 from interlingua.protocols.wire import note, rename
 
 NAME: Final = "openai"
-CUSTOM: Final = "~custom"  # note of a tool, or of a call: it is a custom tool's
 CALL: Final = "~call"  # note of a block that is a tool call of a kind born after this file
 
 _FIELDS: Final = {

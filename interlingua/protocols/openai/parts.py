@@ -4,16 +4,18 @@ The carrier: `message.extra_content.interlingua` maps a part's place in the turn
 rides in `tool_calls[].extra_content.google.thought_signature`, the slot that Google's own endpoint taught clients.
 """
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+from msgspec.structs import replace
 
 from interlingua.carry import seal, unseal
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Cache, Function, Json, Media, Opaque, Request, Signature, Text, Thinking, ToolCall
-from interlingua.protocols import Lose, wire
+from interlingua.protocols import Lose, Target, wire
 from interlingua.protocols.media import audio_format, data_url, file_name, lose_citing, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
-from interlingua.protocols.openai.names import CALL, CUSTOM, NAME
-from interlingua.protocols.openai_common import FILE, free_text, in_arguments
+from interlingua.protocols.openai.names import CALL, NAME
+from interlingua.protocols.openai_common import CUSTOM, FILE, free_text, in_arguments, told_custom
 from interlingua.protocols.wire import array, as_obj, as_text, foreign, keep, keep_in, merge, need, note, note_down, obj, text
 
 _TTLS: Final = ("30m", "12h")
@@ -182,9 +184,9 @@ def parse_call(d: Json, path: str, require_id: bool = True) -> AnyPart:
         if type(id_) is str and type(name) is str and type(arguments) is str:
             return ToolCall(id=id_, name=name, arguments=arguments)
     d = dict(d)
-    if d.get("type") == "custom" and require_id:
-        return _custom_call(d, path)
-    if d.get("type") == "custom" or "function" not in d:
+    if d.get("type") == "custom" or "custom" in d and "function" not in d:
+        return _custom_call(d, path, require_id)
+    if "function" not in d:
         if d.get("type") in (None, "function"):
             raise InvalidRequest(f"{path}.function is required", param=f"{path}.function")
         return Opaque(origin=NAME, data=d, extras={NAME: {CALL: True}})
@@ -204,26 +206,26 @@ def parse_call(d: Json, path: str, require_id: bool = True) -> AnyPart:
     return call
 
 
-def _custom_call(d: Json, path: str) -> ToolCall:
-    """A call of a custom tool that a client brings back. In an answer it stays as it came: only its own client has such tools."""
-    del d["type"]
+def _custom_call(d: Json, path: str, require_id: bool) -> ToolCall:
+    """A call of a custom tool."""
+    d.pop("type", None)
     d.pop("index", None)
     custom = dict(obj(need(d, "custom", f"{path}.custom"), f"{path}.custom"))
     call = ToolCall(
-        id=text(need(d, "id", f"{path}.id"), f"{path}.id"),
+        id=text(need(d, "id", f"{path}.id"), f"{path}.id") if require_id else d.pop("id", None) or "",
         name=text(need(custom, "name", f"{path}.custom.name"), f"{path}.custom.name"),
         arguments=in_arguments(text(custom.pop("input", None) or "", f"{path}.custom.input")),
     )
     call.signature = take_signature(d, call)
     keep_in(call, NAME, "custom", custom)
-    keep(call, NAME, {**d, CUSTOM: True})
+    keep(call, NAME, {**d, CUSTOM: NAME})
     return call
 
 
-def custom_names(request: Request) -> frozenset[str]:
-    """The functions that the client knows as custom tools."""
+def custom_names(request: Request, target: Target | None = None) -> frozenset[str]:
+    """The functions that are told as custom tools: to the client, or to a target."""
     return frozenset(
-        tool.name for tool in request.tools if tool.extras and isinstance(tool, Function) and note(tool, NAME, CUSTOM)
+        tool.name for tool in request.tools if tool.extras and isinstance(tool, Function) and told_custom(tool, NAME, target)
     )
 
 
@@ -240,13 +242,25 @@ def take_signature(d: Json, call: ToolCall) -> Signature | None:
     return Signature("gemini", value)
 
 
-def format_call(call: ToolCall, custom: bool = False) -> Json:
-    """`custom`: the client knows its function as a custom tool."""
-    if custom or (call.extras and note(call, NAME, CUSTOM)):
+def format_call(call: ToolCall, custom: bool) -> Json:
+    """`custom`: as a custom tool's."""
+    if custom:
         out: Json = {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": free_text(call.arguments)}}
-        return merge(out, call, NAME) if call.extras else out
-    out = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
+    else:
+        out = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
     return merge(out, call, NAME) if call.extras else out
+
+
+_Spoken = TypeVar("_Spoken", Function, ToolCall)
+
+
+def as_function(node: _Spoken, path: str, lose: Lose) -> _Spoken:
+    """A custom tool, or a call of one, that is to be told as a function: without what only custom tools have (reported)."""
+    mine = node.extras.get(NAME, {})
+    for key in mine:
+        if key.startswith("custom."):
+            lose(f"{path}.{key}", "dropped", "it is told as a function")
+    return replace(node, extras={**node.extras, NAME: {key: mine[key] for key in mine if not key.startswith("custom.")}})
 
 
 def signature_slot(signature: Signature, native: bool) -> Json:

@@ -27,8 +27,9 @@ from interlingua.ir import (
 )
 from interlingua.protocols import Lose, Target, wire
 from interlingua.protocols.openai import dialect
-from interlingua.protocols.openai.names import CUSTOM, NAME, is_call
+from interlingua.protocols.openai.names import NAME, is_call
 from interlingua.protocols.openai.parts import (
+    as_function,
     cache_mark,
     custom_names,
     format_call,
@@ -39,7 +40,7 @@ from interlingua.protocols.openai.parts import (
     restore,
     signature_slot,
 )
-from interlingua.protocols.openai_common import INPUT, effort_of
+from interlingua.protocols.openai_common import CUSTOM, INPUT, effort_of, told_custom
 from interlingua.protocols.shared import Reader, written
 from interlingua.protocols.wire import (
     array,
@@ -247,7 +248,7 @@ def _custom(d: Json, path: str) -> Function:
         d["~format"] = form  # the default
         del custom["format"]
     keep_in(tool, NAME, "custom", custom)
-    keep(tool, NAME, {**d, CUSTOM: True})
+    keep(tool, NAME, {**d, CUSTOM: NAME})
     return tool
 
 
@@ -358,10 +359,11 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
             out[key] = value
     _format_sampling(request, target, out, lose)
     if request.tools:
-        if tools := written(request.tools, (NAME,), partial(_format_tools, request.tools), lose):
+        key = (NAME, target.model, target.quirks)
+        if tools := written(request.tools, key, partial(_format_tools, request.tools, target), lose):
             out["tools"] = tools
     if request.tool_choice is not None:
-        _format_tool_choice(request.tool_choice, request, out, lose)
+        _format_tool_choice(request.tool_choice, request, target, out, lose)
     if request.output is not None:
         out["response_format"] = _format_output(request.output, lose)
     if request.reasoning is not None:
@@ -406,17 +408,22 @@ def _format_sampling(request: Request, target: Target, out: Json, lose: Lose) ->
         out["max_completion_tokens" if new else "max_tokens"] = request.max_tokens
 
 
-def _format_tools(tools: list[Function | ServerTool], lose: Lose) -> list[Json]:
-    return [said for i, tool in enumerate(tools) if (said := _format_tool(tool, f"tools[{i}]", lose)) is not None]
+def _format_tools(tools: list[Function | ServerTool], target: Target, lose: Lose) -> list[Json]:
+    return [said for i, tool in enumerate(tools) if (said := _format_tool(tool, f"tools[{i}]", target, lose)) is not None]
 
 
-def _format_tool(tool: Function | ServerTool, path: str, lose: Lose) -> Json | None:
+def _format_tool(tool: Function | ServerTool, path: str, target: Target, lose: Lose) -> Json | None:
     if isinstance(tool, ServerTool):
         if tool.origin == NAME:
             return tool.config
         lose(path, "dropped", f"{tool.kind} runs only on {tool.origin}")
         return None
-    kind = "custom" if tool.extras and note(tool, NAME, CUSTOM) else "function"
+    kind = "function"
+    if tool.extras and note(tool, NAME, CUSTOM):
+        if told_custom(tool, NAME, target):
+            kind = "custom"
+        else:
+            tool = as_function(tool, path, lose)
     said: Json = {"name": tool.name}
     if tool.description is not None:
         said["description"] = tool.description
@@ -437,14 +444,14 @@ def _format_tool(tool: Function | ServerTool, path: str, lose: Lose) -> Json | N
     return out
 
 
-def _format_tool_choice(choice: ToolChoice, request: Request, out: Json, lose: Lose) -> None:
+def _format_tool_choice(choice: ToolChoice, request: Request, target: Target, out: Json, lose: Lose) -> None:
     if not out.get("tools"):
         if choice.mode is not None and choice.mode != "none":
             lose("tool_choice", "dropped", "there are no tools to choose from")
         if choice.parallel is not None:
             lose("tool_choice.parallel", "dropped", "there are no tools to call")
         return
-    custom = custom_names(request) if choice.names else frozenset[str]()
+    custom = custom_names(request, target) if choice.names else frozenset[str]()
     tools = [{"type": kind, kind: {"name": n}} for n in choice.names for kind in ("custom" if n in custom else "function",)]
     match choice.mode:
         case "named" if tools:
@@ -590,7 +597,7 @@ def _format_assistant(parts: list[tuple[str, AnyPart]], listed: bool, target: Ta
             case Thinking():
                 _format_thinking(part, path, target, out, lose)
             case ToolCall():
-                calls.append(_format_history_call(part, path, lose))
+                calls.append(_format_history_call(part, path, target, lose))
             case Opaque() if is_call(part):
                 calls.append(part.data)
             case Text(refusal=True) if note(part, NAME, "~field"):
@@ -621,8 +628,12 @@ def _format_thinking(part: Thinking, path: str, target: Target, out: Json, lose:
         foreign(part, NAME, path, lose)
 
 
-def _format_history_call(call: ToolCall, path: str, lose: Lose) -> Json:
-    out = format_call(call)
+def _format_history_call(call: ToolCall, path: str, target: Target, lose: Lose) -> Json:
+    custom = False
+    if call.extras and note(call, NAME, CUSTOM):
+        custom = told_custom(call, NAME, target)
+        call = call if custom else as_function(call, path, lose)
+    out = format_call(call, custom)
     out["id"] = _id(call.id)
     if call.signature is not None:
         if note(call, NAME, "~google"):

@@ -36,6 +36,7 @@ from interlingua.protocols.openai.parts import (
     restore,
     signature_slot,
 )
+from interlingua.protocols.openai_common import told_custom
 from interlingua.protocols.wire import (
     array,
     as_array,
@@ -244,7 +245,7 @@ def _say(part: AnyPart, j: int, path: str, message: Json, asked: Request, lose: 
             if must_carry(part):
                 carry(message, j, part)
         case ToolCall():
-            call = format_call(part, part.name in custom_names(asked))
+            call = format_call(part, part.name in custom_names(asked) or told_custom(part, NAME, None))
             if part.signature is not None:
                 call["extra_content"] = signature_slot(part.signature, native=is_googles(part))
             message.setdefault("tool_calls", []).append(call)

@@ -53,7 +53,7 @@ from interlingua.protocols.openai.response import (
     shift_annotations,
     take_logprobs,
 )
-from interlingua.protocols.openai_common import free_text
+from interlingua.protocols.openai_common import CLOSING, OPENING, FreeText, in_string, told_custom
 from interlingua.protocols.openai_errors import failure_of, format_error
 from interlingua.protocols.wire import (
     as_array,
@@ -106,13 +106,14 @@ _UNCOMMON: Final = 8  # chunks in a row that were no common ones, after which no
 class _Open:
     """One choice under way: which parts are open, and the arguments so far of its calls."""
 
-    __slots__ = ("arguments", "calls", "count", "ended", "extras", "finish", "words")
+    __slots__ = ("arguments", "calls", "count", "custom", "ended", "words")
 
     def __init__(self) -> None:
         self.count = 0
         self.words: tuple[str, int] | None = None  # the open part of words: its field and index
         self.calls: dict[int, int] = {}  # the wire's index of a call -> the part's
         self.arguments: dict[int, list[str]] = {}  # of the open calls
+        self.custom: set[int] = set()  # those of custom tools
         self.ended = False
 
 
@@ -279,7 +280,12 @@ class Parser:
             part = parse_call(_emptied(call), "delta.tool_calls", require_id=False)
             choice.calls[place] = self._open(index, choice, part, events)
             choice.arguments[place] = []
+            if isinstance(part, ToolCall) and told_custom(part, NAME, None):
+                part.arguments = ""
+                choice.custom.add(place)
         if more:
+            if place in choice.custom:
+                more = ("" if choice.arguments.get(place) else OPENING) + in_string(more)
             choice.arguments.setdefault(place, []).append(more)
             events.append(PartDelta(choice=index, index=choice.calls[place], text=more))
 
@@ -313,6 +319,9 @@ class Parser:
     def _close_calls(self, index: int, choice: _Open, events: list[AnyEvent], only_whole: bool) -> None:
         for place, said in list(choice.arguments.items()):
             if not only_whole or is_json_object("".join(said)):
+                if place in choice.custom:
+                    closing = CLOSING if said else OPENING + CLOSING
+                    events.append(PartDelta(choice=index, index=choice.calls[place], text=closing))
                 events.append(PartEnd(choice=index, index=choice.calls[place]))
                 del choice.arguments[place]
 
@@ -371,7 +380,7 @@ class Formatter:
         self._parts: dict[tuple[int, int], AnyPart] = {}
         self._thought: dict[tuple[int, int], list[str]] = {}
         self._custom = custom_names(asked) if asked.tools else frozenset[str]()
-        self._held: dict[tuple[int, int], list[str]] = {}  # arguments of a custom tool's call: its input is read off them whole
+        self._free: dict[tuple[int, int], FreeText] = {}  # the calls of custom tools
 
     def feed(self, events: list[AnyEvent]) -> list[Out]:
         out: list[Out] = []
@@ -468,14 +477,12 @@ class Formatter:
             case Thinking():
                 self._thought[key].append(event.text)
                 delta = {(part.extras.get(NAME) or {}).get("~field", "reasoning_content"): event.text}
-            case ToolCall() if key in self._held:
-                return self._held[key].append(event.text)
+            case ToolCall() if key in self._free:
+                return self._say_free(key, self._free[key].feed(event.text), out)
             case ToolCall():
                 delta = {"tool_calls": [{"index": self._calls[key], "function": {"arguments": event.text}}]}
             case Media(kind="audio") if NAME in part.extras:
                 delta = {"audio": merge({"audio": {"data": event.text}}, event, NAME)["audio"]}
-            case Opaque(origin="openai"):
-                delta = {"tool_calls": [{"index": self._calls[key], "custom": {"input": event.text}}]}
             case _:
                 return
         chunk = self._chunk(event.choice, delta)
@@ -499,12 +506,13 @@ class Formatter:
                 self._thought[key] = []
                 if event.choice not in self._called:
                     out.append(self._chunk(event.choice, {"content": ""}))
-            case ToolCall() if part.name in self._custom:
-                self._held[key] = []
+            case ToolCall() if part.name in self._custom or told_custom(part, NAME, None):
+                self._free[key] = FreeText()
+                self._start_call(key, {"type": "custom", "custom": {"name": part.name, "input": ""}}, part, out)
             case ToolCall():
                 self._start_call(key, {"function": {"name": part.name, "arguments": ""}}, part, out)
             case Opaque() if is_call(part):
-                self._start_call(key, _emptied(part.data) if "custom" in part.data else part.data, None, out)
+                self._start_call(key, part.data, None, out)
             case _:
                 pass
         if isinstance(part, Text | Thinking | ToolCall | Media):
@@ -525,10 +533,9 @@ class Formatter:
         out.append(self._chunk(choice, {"tool_calls": [entry]}))
         self._called[choice] = index + 1
 
-    def _tell_custom(self, key: tuple[int, int], call: ToolCall, out: list[Out]) -> None:
-        self._start_call(key, {"type": "custom", "custom": {"name": call.name, "input": ""}}, call, out)
-        words = free_text("".join(self._held.pop(key)))
-        out.append(self._chunk(key[0], {"tool_calls": [{"index": self._calls[key], "custom": {"input": words}}]}))
+    def _say_free(self, key: tuple[int, int], words: str, out: list[Out]) -> None:
+        if words:
+            out.append(self._chunk(key[0], {"tool_calls": [{"index": self._calls[key], "custom": {"input": words}}]}))
 
     def _end_part(self, event: PartEnd, out: list[Out]) -> None:
         key = event.choice, event.index
@@ -541,8 +548,8 @@ class Formatter:
             case Thinking() if must_carry(part):
                 part.text += "".join(self._thought.pop(key, []))
                 carried = part
-            case ToolCall() if key in self._held:
-                self._tell_custom(key, part, out)
+            case ToolCall() if key in self._free:
+                self._say_free(key, self._free.pop(key).end(), out)
             case Text() if part.signature is not None:
                 carried = part.signature
             case Opaque() if key not in self._calls:

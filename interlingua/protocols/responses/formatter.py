@@ -35,6 +35,7 @@ from interlingua.ir import (
     UsageSoFar,
 )
 from interlingua.protocols import Lose
+from interlingua.protocols.openai_common import FreeText
 from interlingua.protocols.openai_errors import error_of
 from interlingua.protocols.responses.items import must_seal, reasoning_item, sealed_item
 from interlingua.protocols.responses.names import NAME, VENDOR, answer_id, item_id
@@ -74,6 +75,7 @@ class _Shown:
     __slots__ = (
         "annotations",
         "content",
+        "free",
         "head",
         "id",
         "index",
@@ -102,6 +104,7 @@ class _Shown:
         self.waiting: list[Citation] = []  # those of all of a text, whose end is known at its end
         self.logprobs: list[Json] = []
         self.signed = False  # its signature has been told
+        self.free: FreeText | None = None  # of a custom tool's call
 
 
 class Formatter:
@@ -320,6 +323,8 @@ class Formatter:
                     shown.words.append(event.text)
                     if shown.head:
                         out.append(self._spliced(shown.kind, shown.head, encode_json(event.text)))
+                    elif shown.free is not None:
+                        self._say_free(shown, shown.free.feed(event.text), out)
             case _:
                 shown.words.append(event.text)
 
@@ -499,18 +504,26 @@ class Formatter:
             shown.kind = _ARGUMENTS
             head: Json = {"type": _ARGUMENTS, "item_id": shown.id, "output_index": index}
             shown.head = encode_json(head)[:-1] + b',"delta":'
+        else:
+            shown.free = FreeText()
         self._emit(out, "response.output_item.added", output_index=index, item=item)
+
+    def _say_free(self, shown: _Shown, words: str, out: list[Out]) -> None:
+        if words:
+            self._emit(out, "response.custom_tool_call_input.delta", item_id=shown.id, output_index=shown.index, delta=words)
 
     def _end_call(self, call: ToolCall, shown: _Shown, out: list[Out], cut: bool) -> None:
         call.arguments = "".join(shown.words)
         index = shown.index
         assert index is not None
         item = answer_call(call, self._known or {}, self._id, index, cut)
-        custom = item["type"] == "custom_tool_call"
+        custom = shown.free is not None
         field = "input" if custom else "arguments"
         kind = "response.custom_tool_call_input" if custom else "response.function_call_arguments"
         place: Json = {"item_id": shown.id, "output_index": index}
-        if (custom or not call.arguments) and item[field]:
+        if shown.free is not None:
+            self._say_free(shown, shown.free.end(), out)
+        elif not call.arguments and item[field]:
             self._emit(out, f"{kind}.delta", **place, delta=item[field])
         self._emit(out, f"{kind}.done", **place, **{field: item[field]})
         self._items[index] = item

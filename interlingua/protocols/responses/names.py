@@ -8,6 +8,7 @@ import re
 from typing import Final, TypeGuard
 
 from interlingua.ir import AnyPart, Media, Message, Opaque, Request, Text, ToolResult
+from interlingua.protocols.openai_common import FORMAT
 from interlingua.protocols.wire import note, rename
 
 NAME: Final = "responses"
@@ -67,6 +68,8 @@ def field_path(path: str, request: Request) -> str:
         rest = match[2]
         if rest.startswith(".schema"):
             rest = ".parameters" + rest.removeprefix(".schema")
+        elif rest.startswith("." + FORMAT):
+            rest = rest.removeprefix(".custom")
         return _tool_place(int(match[1]), request) + rest
     return rename(path, _FIELDS)
 

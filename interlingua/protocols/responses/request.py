@@ -210,12 +210,13 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
         out["input"] = items.out
     _format_limits(request, target, said is not None, out, lose)
     if request.tools:
-        if tools := written(request.tools, (NAME, said is not None), partial(format_tools, request), lose):
+        key = (NAME, said is not None, target.model, target.quirks)
+        if tools := written(request.tools, key, partial(format_tools, request, target), lose):
             out["tools"] = tools
     elif "~tools" in mine:
         out["tools"] = []
     if request.tool_choice is not None:
-        format_tool_choice(request.tool_choice, request, out, lose)
+        format_tool_choice(request.tool_choice, request, target, out, lose)
     format_text(request, out, lose)
     if request.reasoning is not None:
         _format_reasoning(request.reasoning, target, out, lose)

@@ -32,19 +32,18 @@ from interlingua.ir import (
     Thinking,
     ToolCall,
 )
+from interlingua.protocols.openai_common import CLOSING, OPENING, in_string
 from interlingua.protocols.openai_errors import failure_of
 from interlingua.protocols.responses.items import BREAK, Turn, parse_reasoning
 from interlingua.protocols.responses.names import NAME
 from interlingua.protocols.responses.parts import parse_annotation, parse_logprobs
 from interlingua.protocols.responses.response import parse_usage, take_extras, take_failure, take_finish, take_head
 from interlingua.protocols.responses.tools import take_call
-from interlingua.protocols.wire import as_array, as_obj, as_text, decode_json, encode_json, integer, keep, obj, text
+from interlingua.protocols.wire import as_array, as_obj, as_text, decode_json, integer, keep, obj, text
 
 _DONE: Final = b"[DONE]"
 _TEXT: Final = "response.output_text.delta"
 _ARGUMENTS: Final = "response.function_call_arguments.delta"
-_OPENING: Final = '{"input":"'  # of a custom tool's input, as a call's arguments
-_CLOSING: Final = '"}'
 
 
 class _Words(Struct, gc=False, forbid_unknown_fields=True):
@@ -402,7 +401,7 @@ class Parser:
         if item.index is None or not words:
             return
         if item.custom:
-            words = ("" if item.said else _OPENING) + encode_json(words).decode()[1:-1]
+            words = ("" if item.said else OPENING) + in_string(words)
         item.said = True
         events.append(PartDelta(index=item.index, text=words))
 
@@ -417,7 +416,7 @@ class Parser:
         self._whole(item, as_text(data.get("input" if item.custom else "arguments")) or "", events)
         assert item.index is not None
         if item.custom:
-            events.append(PartDelta(index=item.index, text=_CLOSING if item.said else _OPENING + _CLOSING))
+            events.append(PartDelta(index=item.index, text=CLOSING if item.said else OPENING + CLOSING))
         events.append(PartEnd(index=item.index))
 
     # Reasoning

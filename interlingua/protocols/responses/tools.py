@@ -3,15 +3,18 @@ namespace_tool_param and the tool_choice_*_param.
 
 What no other protocol has is brought to what all have: a tool of a namespace is a function named `namespace__tool`, and
 a custom tool, whose input is free text, is a function of one string, `input`. Notes tell how they were spelled, so that
-calls of them come back as the client knows them. All other kinds are ServerTools.
+calls of them come back as the client knows them; what Chat Completions has too is kept under `VENDOR`, in its words. All
+other kinds are ServerTools.
 """
 
 from typing import Any, Final, NamedTuple, cast
 
+from msgspec.structs import replace
+
 from interlingua.ir import Function, Json, Request, ServerTool, ToolCall, ToolChoice
-from interlingua.protocols import Lose, wire
-from interlingua.protocols.openai_common import INPUT, free_text, in_arguments
-from interlingua.protocols.responses.names import NAME
+from interlingua.protocols import Lose, Target, wire
+from interlingua.protocols.openai_common import CUSTOM, FORMAT, INPUT, free_text, in_arguments, told_custom
+from interlingua.protocols.responses.names import NAME, VENDOR
 from interlingua.protocols.wire import (
     array,
     as_array,
@@ -21,11 +24,13 @@ from interlingua.protocols.wire import (
     keep,
     need,
     note,
+    note_down,
     obj,
     text,
 )
 
 _BETWEEN: Final = "__"
+_GRAMMAR: Final = ("syntax", "definition")
 
 
 class Spelling(NamedTuple):
@@ -118,11 +123,13 @@ def _refuse(name: Any, description: Any, schema: Any, strict: Any, path: str) ->
 
 
 def _custom(name: str, description: str | None, d: Json) -> Function:
-    tool = Function(name=name, description=description, schema=INPUT, extras={NAME: {"~custom": True}})
-    if as_obj(form := d.pop("format", None)) == {"type": "text"}:
-        d["~format"] = form  # the default
-    elif form is not None:
-        d["format"] = form
+    tool = Function(name=name, description=description, schema=INPUT, extras={VENDOR: {CUSTOM: NAME}})
+    form = as_obj(d.get("format"))
+    if form == {"type": "text"}:
+        note_down(tool, VENDOR, "~format", d.pop("format"))  # the default
+    elif form.keys() == {"type", *_GRAMMAR} and form["type"] == "grammar":
+        del d["format"]
+        note_down(tool, VENDOR, FORMAT, {"type": "grammar", "grammar": {key: form[key] for key in _GRAMMAR}})
     keep(tool, NAME, d)
     return tool
 
@@ -160,7 +167,8 @@ def _allowed(d: Json) -> list[str] | None:
 # Writing
 
 
-def format_tools(request: Request, lose: Lose) -> list[Json]:
+def format_tools(request: Request, target: Target | None, lose: Lose) -> list[Json]:
+    """`target` None: as the client itself is told them again."""
     out: list[Json] = []
     loose = None if note(request, NAME, "~input") is not None else False  # unsaid, the Responses API takes a tool as strict
     space: Any = None
@@ -172,7 +180,7 @@ def format_tools(request: Request, lose: Lose) -> list[Json]:
             else:
                 lose(f"tools[{i}]", "dropped", f"{tool.kind} runs only on {tool.origin}")
             continue
-        said = _format_tool(tool, i, loose, lose)
+        said = _format_tool(tool, i, loose, target, lose)
         if tool.extras and (head := note(tool, NAME, "~namespace")) is not None:
             if head != space:
                 out.append({**head, "tools": []})
@@ -184,14 +192,13 @@ def format_tools(request: Request, lose: Lose) -> list[Json]:
     return out
 
 
-def _format_tool(tool: Function, i: int, loose: bool | None, lose: Lose) -> Json:
-    mine = tool.extras.get(NAME, {}) if tool.extras else {}
-    out: Json = {"type": "custom" if "~custom" in mine else "function", "name": mine.get("~name") or tool.name}
+def _format_tool(tool: Function, i: int, loose: bool | None, target: Target | None, lose: Lose) -> Json:
+    mine, custom = (tool.extras.get(NAME, {}), told_custom(tool, NAME, target)) if tool.extras else ({}, False)
+    out: Json = {"type": "custom" if custom else "function", "name": mine.get("~name") or tool.name}
     if tool.description is not None:
         out["description"] = tool.description
-    if "~custom" in mine:
-        if "~format" in mine:
-            out["format"] = mine["~format"]
+    if custom:
+        tool = _formatted(tool, out)
     else:
         bare = mine.get("~bare", ())
         if tool.schema is not None or "parameters" not in bare:
@@ -208,7 +215,20 @@ def _format_tool(tool: Function, i: int, loose: bool | None, lose: Lose) -> Json
     return out
 
 
-def format_tool_choice(choice: ToolChoice, request: Request, out: Json, lose: Lose) -> None:
+def _formatted(tool: Function, out: Json) -> Function:
+    """Writes a custom tool's format; gives back the tool without what that told."""
+    shared = dict(tool.extras[VENDOR])
+    form = shared.get(FORMAT)
+    grammar = as_obj(as_obj(form).get("grammar"))
+    if "~format" in shared:
+        out["format"] = shared["~format"]
+    elif form == {"type": "grammar", "grammar": grammar} and grammar.keys() == set(_GRAMMAR):
+        out["format"] = {"type": "grammar", **grammar}
+        del shared[FORMAT]
+    return replace(tool, extras={**tool.extras, VENDOR: shared})
+
+
+def format_tool_choice(choice: ToolChoice, request: Request, target: Target, out: Json, lose: Lose) -> None:
     if not out.get("tools") and note(request, NAME, "~input") is None:
         if choice.mode is not None and choice.mode != "none":
             lose("tool_choice", "dropped", "there are no tools to choose from")
@@ -216,15 +236,15 @@ def format_tool_choice(choice: ToolChoice, request: Request, out: Json, lose: Lo
             lose("tool_choice.parallel", "dropped", "there are no tools to call")
         return
     if choice.mode is not None:
-        out["tool_choice"] = spelled_choice(choice, request)
+        out["tool_choice"] = spelled_choice(choice, request, target)
     if choice.parallel is not None:
         out["parallel_tool_calls"] = choice.parallel
 
 
-def spelled_choice(choice: ToolChoice, request: Request) -> str | Json:
+def spelled_choice(choice: ToolChoice, request: Request, target: Target | None) -> str | Json:
     if not choice.names or choice.mode == "none" or choice.mode is None:
         return choice.mode or "auto"
-    known = spellings(request)
+    known = spellings(request, target)
     rows = [{"type": "custom" if (s := known.get(n)) is not None and s.custom else "function", "name": n} for n in choice.names]
     if choice.mode == "named":
         return rows[0]
@@ -234,22 +254,25 @@ def spelled_choice(choice: ToolChoice, request: Request) -> str | Json:
 # Calls
 
 
-def spellings(request: Request) -> dict[str, Spelling]:
-    """The functions whose calls the client knows in other words than the IR's."""
+def spellings(request: Request, target: Target | None = None) -> dict[str, Spelling]:
+    """The functions whose calls the client, or a target, knows in other words than the IR's."""
     found: dict[str, Spelling] = {}
     for tool in request.tools:
-        if isinstance(tool, Function) and tool.extras and (mine := tool.extras.get(NAME)) is not None:
-            space = as_obj(mine.get("~namespace")).get("name")
-            if space is not None or "~custom" in mine:
-                found[tool.name] = Spelling(space, mine.get("~name") or tool.name, "~custom" in mine)
+        if isinstance(tool, Function) and tool.extras:
+            space = as_obj(note(tool, NAME, "~namespace")).get("name")
+            custom = told_custom(tool, NAME, target)
+            if space is not None or custom:
+                found[tool.name] = Spelling(space, note(tool, NAME, "~name") or tool.name, custom)
     return found
 
 
-def call_spelling(call: ToolCall, known: dict[str, Spelling]) -> Spelling | None:
+def call_spelling(call: ToolCall, known: dict[str, Spelling], target: Target | None = None) -> Spelling | None:
     """How to spell a call: as it was itself spelled, else as its tool was."""
     if call.extras and (mine := note(call, NAME, "~call")) is not None:
         return Spelling(*mine)
-    return known.get(call.name) if known else None
+    if (found := known.get(call.name)) is None and call.extras and told_custom(call, NAME, target):
+        return Spelling(None, call.name, True)
+    return found
 
 
 def take_call(d: Json, path: str) -> ToolCall:
@@ -262,7 +285,7 @@ def take_call(d: Json, path: str) -> ToolCall:
     said = "" if words is None else text(words, f"{path}.{'input' if custom else 'arguments'}")
     call = ToolCall(id=id_, name=name, arguments=in_arguments(said) if custom else said)
     if space is not None or custom:
-        call.extras = {NAME: {"~call": [space, name, custom]}}
+        call.extras = {NAME: {"~call": [space, name, custom]}, **({VENDOR: {CUSTOM: NAME}} if custom else {})}
         if space is not None:
             call.name = joined(text(space, f"{path}.namespace"), name)
     return call

@@ -22,6 +22,7 @@ class Items:
         self._target = target
         self._spot = Spot(lose)
         self._known: dict[str, Spelling] | None = None
+        self._custom: set[str] = set()  # ids of the calls of custom tools
 
     def write(self) -> None:
         messages = self._request.messages
@@ -104,7 +105,8 @@ class Items:
     def _result(self, result: ToolResult) -> Json:
         spot = self._spot
         mine = result.extras.get(NAME, {}) if result.extras else {}
-        kind = "custom_tool_call_output" if "~custom" in mine else "function_call_output"
+        custom = "~custom" in mine or result.id in self._custom
+        kind = "custom_tool_call_output" if custom else "function_call_output"
         content: list[Json] = []
         for k, part in enumerate(result.parts):
             spot.k = k
@@ -237,8 +239,11 @@ class Items:
     def _call(self, call: ToolCall) -> Json:
         spot = self._spot
         if self._known is None:
-            self._known = spellings(self._request)
-        out = call_item(call, call_spelling(call, self._known), short_id(call.id))
+            self._known = spellings(self._request, self._target)
+        spelling = call_spelling(call, self._known, self._target)
+        if spelling is not None and spelling.custom:
+            self._custom.add(call.id)
+        out = call_item(call, spelling, short_id(call.id))
         if call.signature is not None:
             spot.drop(f"only {call.signature.origin} can read it", ".signature")
         if call.cache is not None:
