@@ -141,6 +141,27 @@ BAD: dict[str, tuple[str, Json, str]] = {
     "a document's name": (CLAUDE, body(user("a", document("a_b.pdf"))), "can only contain alphanumeric"),
     "two spaces": (CLAUDE, body(user("a", document("a  b"))), "one consecutive whitespace"),
     "one name twice": (CLAUDE, body(user("a", document(), document())), "must be unique"),
+    "citations in a result": (
+        CLAUDE,
+        body(*CALLED, user(result("t1", document(citations={"enabled": True}))), toolConfig=TOOLS),
+        "not supported in tool result documents",
+    ),
+    "citations of Nova's": (NOVA, body(user("a", document(citations={"enabled": True}))), "doesn't support citations"),
+    "citations of a page": (
+        CLAUDE,
+        body(user("a", document(format="html", citations={"enabled": True}))),
+        "Only txt and pdf formats",
+    ),
+    "citations of a text in bytes": (
+        CLAUDE,
+        body(user("a", document(format="txt", citations={"enabled": True}))),
+        "The PDF specified was not valid",
+    ),
+    "a text as such that is not cited": (
+        CLAUDE,
+        body(user("a", document(format="txt", source={"text": "t"}))),
+        "when citations are enabled",
+    ),
     "six documents": (CLAUDE, body(user("a", *(document(f"d{i}") for i in range(6)))), "5 documents"),
     "tools undefined": (CLAUDE, body(*CALLED, user(result())), "toolConfig field must be defined"),
     "two tools of one name": (CLAUDE, body(toolConfig={"tools": [WEATHER, WEATHER]}), "Tool names must be unique"),

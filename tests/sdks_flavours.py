@@ -275,7 +275,10 @@ def _begun(**start: Json) -> Json:
 
 def _add(block: Json, delta: Json) -> None:
     """A delta, added to its block."""
-    if "text" in delta:
+    if "citation" in delta:
+        cited = block.setdefault("citationsContent", {"content": [{"text": block.pop("text")}], "citations": []})
+        cited["citations"].append(delta["citation"])
+    elif "text" in delta:
         block["text"] = block.get("text", "") + delta["text"]
     elif "toolUse" in delta:
         block["toolUse"]["input"] += delta["toolUse"]["input"]

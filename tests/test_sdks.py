@@ -76,6 +76,62 @@ async def test_a_tool_and_its_result(house: House, client: Speaker, backend: str
     assert (second.text, second.finish) == ("The tools gave: weather: mild", STOP[client.speaks])
 
 
+GRAMMAR = {"syntax": "regex", "definition": "[a-z ]+"}
+FREE = {
+    "openai": {"type": "custom", "custom": {"name": "shell", "format": {"type": "grammar", "grammar": GRAMMAR}}},
+    "responses": {"type": "custom", "name": "shell", "format": {"type": "grammar", **GRAMMAR}},
+}
+
+
+@pytest.mark.parametrize("client", ["openai", "responses"], indirect=True)
+@pytest.mark.parametrize("backend", SPEAK, indirect=True)
+async def test_a_tool_whose_input_is_free_text(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    """Told by either API to the other as it is, grammar and all; to other models as a function. Its call is the client's own."""
+    model = f"{backend}/gpt-5" if backend in FREE else PLAIN[backend]
+    call, turns = await free_text_call(client, model, [client.user("[[tool]] list it")], stream)
+    assert call["name"] == "shell" and call["input"] and not call["input"].startswith("{")
+    if backend in FREE:
+        assert house.sent["tools"] == [FREE[backend]]
+    await free_text_call(client, model, turns, stream)
+    assert "tides.txt" in str(house.sent) and call["input"] in str(house.sent)
+
+
+async def free_text_call(client: Any, model: str, turns: list[Any], stream: bool) -> tuple[Json, list[Any]]:
+    """The call that is answered with, if any, and the turns with it and its result."""
+    tools = [FREE[client.speaks]]
+    if client.speaks == "responses":
+        items = [item for turn in turns for item in (turn if isinstance(turn, list) else [turn])]
+        if stream:
+            async with client.client.responses.stream(model=model, input=items, tools=tools) as events:
+                deltas = [event.delta async for event in events if event.type == "response.custom_tool_call_input.delta"]
+                answer = await events.get_final_response()
+        else:
+            answer, deltas = await client.client.responses.create(model=model, input=items, tools=tools), None
+        found = [item for item in answer.output if item.type == "custom_tool_call"]
+        if not found:
+            return {}, turns
+        assert deltas is None or "".join(deltas) == found[0].input
+        said = {"type": "custom_tool_call", "call_id": found[0].call_id, "name": found[0].name, "input": found[0].input}
+        return said, [*turns, said, {"type": "custom_tool_call_output", "call_id": found[0].call_id, "output": "tides.txt"}]
+    asked = {"model": model, "messages": turns, "tools": tools}
+    if stream:
+        deltas = [d async for d in await client.client.chat.completions.create(**asked, stream=True) if d.choices]
+        pieces = [call.model_dump() for d in deltas for call in d.choices[0].delta.tool_calls or ()]
+        told = (
+            [{**pieces[0], "custom": {**pieces[0]["custom"], "input": "".join(p["custom"]["input"] for p in pieces)}}]
+            if pieces
+            else []
+        )
+    else:
+        answer = await client.client.chat.completions.create(**asked)
+        told = [call.model_dump() for call in answer.choices[0].message.tool_calls or ()]
+    if not told:
+        return {}, turns
+    said = {key: told[0][key] for key in ("id", "type", "custom")}
+    turn = {"role": "assistant", "content": None, "tool_calls": [said]}
+    return said["custom"], [*turns, turn, {"role": "tool", "tool_call_id": said["id"], "content": "tides.txt"}]
+
+
 async def test_parallel_tools(house: House, client: Speaker, backend: str, stream: bool) -> None:
     await parallel_tools(client, backend, stream, "parallel", ("weather", "time"))
 

@@ -257,6 +257,61 @@ async def test_anthropic_is_told_what_was_cited_by_its_own_kind(house: House, cl
         assert cited == [] and told.response_losses["response.choices[0].parts[0].citations[0]"] == "dropped"
 
 
+SHOWN = {
+    "anthropic": {
+        "type": "document",
+        "source": {"type": "text", "media_type": "text/plain", "data": "The sky is blue."},
+        "title": "sky",
+        "context": "A page.",
+        "citations": {"enabled": True},
+    },
+    "bedrock": {
+        "document": {
+            "format": "txt",
+            "name": "sky",
+            "source": {"text": "The sky is blue."},
+            "context": "A page.",
+            "citations": {"enabled": True},
+        }
+    },
+}
+CITED: dict[str, Json] = {
+    "anthropic": {
+        "type": "char_location",
+        "cited_text": "The sky is blue.",
+        "document_index": 0,
+        "document_title": "sky",
+        "start_char_index": 0,
+        "end_char_index": 16,
+        "file_id": None,
+    },
+    "bedrock": {
+        "title": "sky",
+        "sourceContent": [{"text": "The sky is blue."}],
+        "location": {"documentChar": {"documentIndex": 0, "start": 0, "end": 16}},
+    },
+}
+
+
+@pytest.mark.parametrize("backend", CITED, indirect=True)
+@pytest.mark.parametrize("client", CITED, indirect=True)
+async def test_a_document_is_cited(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    """Shown by a client of either, cited by a model of either, and the citation brought back in the next turn."""
+    ask = Ask(model=PLAIN[backend], turns=[client.user(SHOWN[client.speaks], "[[citations]]")])
+    told = await client.ask(ask, stream)
+    assert SHOWN[backend] in house.sent["messages"][0]["content"] and told.losses == {}
+    assert not [path for path in told.response_losses if "citations" in path]
+    if isinstance(client, Anthropic):
+        assert [cited.model_dump() for block in told.raw.content for cited in block.citations or ()] == [CITED["anthropic"]]
+    else:
+        blocks = told.raw["output"]["message"]["content"]
+        assert [row for block in blocks for row in block.get("citationsContent", {}).get("citations", ())] == [CITED["bedrock"]]
+    again = await client.ask(Ask(model=PLAIN[backend], turns=[*ask.turns, told.native, client.user("So?")]), stream)
+    assert again.losses == {}
+    brought = str(house.sent["messages"][1])
+    assert ("'start_char_index': 0" if backend == "anthropic" else str(CITED["bedrock"]["location"])) in brought
+
+
 @pytest.mark.parametrize("client", ["gemini"], indirect=True)
 async def test_gemini_is_told_of_a_picture(house: House, client: Gemini, stream: bool) -> None:
     told = await said(client, "gemini", stream, "[[images_out]]")

@@ -41,10 +41,12 @@ class Kin(Struct, frozen=True):
     schemas: bool = True
     statuses: bool = True
     own: tuple[str, ...] | None = None  # None: anything
+    cites: bool = False
 
 
 _KIN: Final[tuple[tuple[str, Kin], ...]] = (
-    ("anthropic.claude", Kin(media=("image", "document"))),
+    ("anthropic.claude-3-haiku", Kin(media=("image", "document"))),
+    ("anthropic.claude", Kin(media=("image", "document"), cites=True)),
     (
         "amazon.nova-2",
         Kin(mixed_results=False, caches=("system", "messages"), schemas=False, own=("inferenceConfig", "reasoningConfig")),
@@ -97,7 +99,7 @@ def check(body: Json, model: str, options: Options) -> None:
     for index, message in enumerate(messages):
         turn(f"messages.{index}", message, row)
     tool_pairs(messages)
-    documents(messages)
+    documents(messages, row)
     tools(body, row, told)
     cache_points(body, row)
     inference(body, told)
@@ -208,7 +210,7 @@ def tool_pairs(messages: list[Json]) -> None:
         raise bad(f"Expected toolResult blocks at messages.{len(messages)}.content for the following Ids: {', '.join(waiting)}")
 
 
-def documents(messages: list[Json]) -> None:
+def documents(messages: list[Json], row: Kin) -> None:
     names: set[str] = set()
     count = images = 0
     for index, message in enumerate(messages):
@@ -216,14 +218,36 @@ def documents(messages: list[Json]) -> None:
         words = any("text" in block or "guardContent" in block for block in message["content"])
         if found and not words:
             raise bad(f"A text block must be included in messages.{index} when documents are included.")
+        for document in found:
+            cited(document, row)
         for block in message["content"]:
-            found += [inner["document"] for inner in an_object(block.get("toolResult")).get("content", []) if "document" in inner]
+            inside = [inner["document"] for inner in an_object(block.get("toolResult")).get("content", []) if "document" in inner]
+            if any(an_object(document.get("citations")).get("enabled") for document in inside):
+                raise bad("Citations are not supported in tool result documents.")
+            found += inside
         images += sum("image" in block for block in message["content"])
         count += len(found)
         for document in found:
             document_name(document["name"], names)
     if count > _DOCUMENTS or images > _IMAGES:
         raise bad(f"A conversation can hold {_DOCUMENTS} documents and {_IMAGES} images.")
+
+
+def cited(document: Json, row: Kin) -> None:
+    """What boto3#4608, boto3#4726 and harness-sdk#3582 saw refused. A text's bytes are taken for a PDF's."""
+    source = document["source"]
+    if not an_object(document.get("citations")).get("enabled"):
+        if "text" in source or "content" in source:
+            raise bad("Text and content sources are only supported when citations are enabled.")
+        return
+    if not row.cites:
+        raise bad("This model doesn't support citations.")
+    if document.get("format") not in ("pdf", "txt"):
+        raise bad("Unsupported document format. Only txt and pdf formats are supported when citations are enabled")
+    if document["format"] == "txt" and "bytes" in source:
+        raise bad(
+            "The model returned the following errors: messages.0.content.1.image.source.bytes: The PDF specified was not valid."
+        )
 
 
 def document_name(name: str, names: set[str]) -> None:

@@ -250,7 +250,13 @@ def read(body: Json, call: Call) -> Ask:
         think=thinks(body, bool(results)),
         stream=bool(body.get("stream")),
         prompt_tokens=tokens(body),
+        citable=citable(body["messages"]),
     )
+
+
+def citable(messages: list[Json]) -> str | None:
+    shown = next((block for block in blocks(messages) if block["type"] == "document"), None)
+    return shown.get("title") or "" if shown is not None and an_object(shown.get("citations")).get("enabled") else None
 
 
 def thinks(body: Json, amid_tools: bool) -> bool:
@@ -372,6 +378,10 @@ class Writer:
         return {"type": "tool_use", "id": f"toolu_{part.id}", "name": part.name}
 
     def citation(self) -> Json:
+        if self.ask.citable is not None:
+            place = {"document_index": 0, "start_char_index": 0, "end_char_index": 16, "file_id": None}
+            cited = {"cited_text": "The sky is blue.", "document_title": self.ask.citable or None}
+            return {"type": "char_location", **cited, **place}
         found = {"type": "web_search_result_location", "url": "https://example.com/source", "title": "Mock source"}
         return {**found, "cited_text": "The sky is blue.", "encrypted_index": "bW9jaw=="}
 

@@ -213,7 +213,13 @@ def read(body: Json, model: str, call: Call, streamed: bool) -> Ask:
         think=thinks(an_object(body.get("additionalModelRequestFields"))),
         stream=streamed,
         prompt_tokens=tokens(body),
+        citable=citable(messages),
     )
+
+
+def citable(messages: list[Json]) -> str | None:
+    shown = next((block["document"] for block in blocks(messages) if "document" in block), None)
+    return shown["name"] if shown is not None and an_object(shown.get("citations")).get("enabled") else None
 
 
 def thinks(fields: Json) -> bool:
@@ -297,7 +303,7 @@ class Writer:
     def block(self, index: int, part: Part) -> Json:
         match part:
             case Text(cited=True):
-                return {"citationsContent": {"content": [{"text": part.whole}], "citations": [citation()]}}
+                return {"citationsContent": {"content": [{"text": part.whole}], "citations": [citation(self.ask)]}}
             case Text():
                 return {"text": part.whole}
             case Thought(hidden=True):
@@ -342,7 +348,7 @@ class Writer:
             case Text():
                 yield from ({"text": piece} for piece in part.pieces)
                 if part.cited:
-                    yield {"citation": citation()}
+                    yield {"citation": citation(self.ask)}
             case Thought(hidden=True):
                 yield {"reasoningContent": {"redactedContent": self.sealed(index)}}
             case Thought():
@@ -355,7 +361,10 @@ class Writer:
                 yield {"image": {"source": {"bytes": part.data}}}
 
 
-def citation() -> Json:
+def citation(ask: Ask) -> Json:
+    if ask.citable is not None:
+        place = {"documentChar": {"documentIndex": 0, "start": 0, "end": 16}}
+        return {"title": ask.citable, "sourceContent": [{"text": "The sky is blue."}], "location": place}
     web = {"url": "https://example.com/source", "domain": "example.com"}
     return {"title": "Mock source", "sourceContent": [{"text": "The sky is blue."}], "location": {"web": web}}
 
