@@ -88,7 +88,7 @@ def test_openais_own_call_is_passed_on_as_it_came():
 
 def test_a_call_of_a_kind_not_known_here_stays_openais_with_its_result():
     """A call of tomorrow's goes back to OpenAI as it came; elsewhere its result is not left behind without it."""
-    call = {"id": "c1", "type": "shell", "shell": {"cmd": "ls"}}
+    call = {"id": "c1", "type": "shell", "shell": {"cmd": "ls"}, "custom": {"name": "later"}}
     known = {"id": "c2", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     history = [
         *ASKED["messages"],

@@ -1,4 +1,4 @@
-"""Data URLs and media types. Base64 is carried as it came, never decoded."""
+"""Data URLs, media types, and what is said of documents. Base64 is carried as it came; only words are ever decoded."""
 
 from binascii import Error, a2b_base64
 from typing import Final, Literal

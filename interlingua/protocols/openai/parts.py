@@ -184,10 +184,11 @@ def parse_call(d: Json, path: str, require_id: bool = True) -> AnyPart:
         if type(id_) is str and type(name) is str and type(arguments) is str:
             return ToolCall(id=id_, name=name, arguments=arguments)
     d = dict(d)
-    if d.get("type") == "custom" or "custom" in d and "function" not in d:
+    kind = d.get("type")
+    if kind == "custom" or kind is None and "custom" in d and "function" not in d:
         return _custom_call(d, path, require_id)
     if "function" not in d:
-        if d.get("type") in (None, "function"):
+        if kind in (None, "function"):
             raise InvalidRequest(f"{path}.function is required", param=f"{path}.function")
         return Opaque(origin=NAME, data=d, extras={NAME: {CALL: True}})
     d.pop("type", None)

@@ -193,7 +193,8 @@ def format_tools(request: Request, target: Target | None, lose: Lose) -> list[Js
 
 
 def _format_tool(tool: Function, i: int, loose: bool | None, target: Target | None, lose: Lose) -> Json:
-    mine, custom = (tool.extras.get(NAME, {}), told_custom(tool, NAME, target)) if tool.extras else ({}, False)
+    mine = tool.extras.get(NAME, {}) if tool.extras else {}
+    custom = VENDOR in tool.extras and told_custom(tool, NAME, target)
     out: Json = {"type": "custom" if custom else "function", "name": mine.get("~name") or tool.name}
     if tool.description is not None:
         out["description"] = tool.description
@@ -259,10 +260,11 @@ def spellings(request: Request, target: Target | None = None) -> dict[str, Spell
     found: dict[str, Spelling] = {}
     for tool in request.tools:
         if isinstance(tool, Function) and tool.extras:
-            space = as_obj(note(tool, NAME, "~namespace")).get("name")
-            custom = told_custom(tool, NAME, target)
+            mine = as_obj(tool.extras.get(NAME))
+            space = as_obj(mine.get("~namespace")).get("name")
+            custom = VENDOR in tool.extras and told_custom(tool, NAME, target)
             if space is not None or custom:
-                found[tool.name] = Spelling(space, note(tool, NAME, "~name") or tool.name, custom)
+                found[tool.name] = Spelling(space, mine.get("~name") or tool.name, custom)
     return found
 
 
