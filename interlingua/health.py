@@ -63,8 +63,8 @@ class Keys(Protocol):
 
     tight: bool
 
-    def wait(self) -> float:
-        """Seconds until one of them may be used."""
+    def wait(self, model: str) -> float:
+        """Seconds until one of them may be used for a model."""
         ...
 
 
@@ -79,11 +79,6 @@ class Station:
         self.keys, self.one_key = keys, keys is None
         self.down = ""
         self.purse, self._at = _PURSE[0], inf
-
-    def free(self) -> float:
-        """Seconds until one of its keys may be used, 0.0: now."""
-        keys = self.keys
-        return 0.0 if keys is None or not keys.tight else keys.wait()
 
     def can_spend(self, now: float) -> bool:
         """Whether a retry is left: at most a fifth of the requests are, and one a second besides."""
@@ -183,7 +178,12 @@ class Health:
         if self.state != "closed" and (self._probing or now < self._opened + self._breaker.open_for):
             return False
         station = self.station
-        return not station.down and (station.keys is None or not station.keys.tight or not station.keys.wait())
+        return not station.down and (station.keys is None or not station.keys.tight or not self.free())
+
+    def free(self) -> float:
+        """Seconds until one of its backend's keys may be used for it, 0.0: now."""
+        keys = self.station.keys
+        return 0.0 if keys is None or not keys.tight else keys.wait(self.model)
 
     def in_need(self, now: float) -> float:
         """Seconds until it may be asked where no other is left: an open breaker rests for a second then, not for `open_for`."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 _SLOTS: Final = 120
 _MINUTE: Final = 60.0
 _DAY: Final = 86_400.0
+_MODELS: Final = 64  # that a key's rests are told apart for
 _ENDLESS: Final = 1 << 62  # where nothing is limited
 
 Rest = Literal["quota", "rate_limit", "refused"]
@@ -33,11 +34,12 @@ class Slot:
 
 
 class Lease(Struct):
-    """A key's number from 0, what was counted of its tokens, and in which slot of its minute."""
+    """A key's number from 0, what was counted of its tokens, in which slot of its minute, and for which model."""
 
     key: int
     tokens: int
     slot: Slot
+    model: str
     reason: Reason | None  # why it is another key than last time; None: it is not
     refused: tuple[tuple[int, int], ...] = ()  # the keys that were refused before it, each with the status of that
 
@@ -108,27 +110,58 @@ class _Window:
         return max((number + 1 + _SLOTS) * self._length - now, 0.001)
 
 
-class _Key:
-    """Within the minute requests and tokens are counted; `day` is None where a day has no quota. `after` has the next turn."""
+class _Limited:
+    """One model's limit that a key has hit. `refusals`: 429s in a row."""
 
-    __slots__ = ("after", "day", "minute", "number", "refusals", "rest", "until")
+    __slots__ = ("refusals", "until")
+
+    def __init__(self) -> None:
+        self.until = 0.0
+        self.refusals = 0
+
+
+class _Key:
+    """Within the minute requests and tokens are counted; `day` is None where a day has no quota. `after` has the next turn.
+    It rests for all models until `until`, and for those in `limited` until theirs."""
+
+    __slots__ = ("after", "day", "limited", "minute", "number", "until")
 
     def __init__(self, number: int, rpm: int | None, rpd: int | None, tpm: int | None) -> None:
         self.number = number
         self.after = self
         self.minute = _Window(_MINUTE, _ENDLESS if rpm is None else rpm, _ENDLESS if tpm is None else tpm)
         self.day = None if rpd is None else _Window(_DAY, rpd, _ENDLESS)
-        self.until = 0.0  # it rests until then
-        self.rest: Rest = "rate_limit"
-        self.refusals = 0  # 429s in a row
+        self.until = 0.0
+        self.limited: dict[str, _Limited] = {}
 
-    def wait(self, tokens: int, now: float) -> float:
+    def wait(self, tokens: int, now: float, model: str) -> float:
         longest = max(0.0, self.until - now, self.minute.wait(tokens, now))
+        if (limited := self.limited.get(model)) is not None:
+            longest = max(longest, limited.until - now)
         return longest if self.day is None else max(longest, self.day.wait(0, now))
+
+    def rest(self, now: float, model: str) -> Rest:
+        """Why it is not free."""
+        limited = self.limited.get(model)
+        return "refused" if self.until > now else "rate_limit" if limited is not None and limited.until > now else "quota"
+
+    def resting(self, now: float) -> dict[str, float]:
+        """The models it rests for, and how long."""
+        return {model: limited.until - now for model, limited in self.limited.items() if limited.until > now}
+
+    def limit(self, model: str) -> _Limited:
+        """What a model's 429s are noted in."""
+        limited = self.limited.get(model)
+        if limited is None:
+            if len(self.limited) >= _MODELS:
+                del self.limited[min(self.limited, key=lambda name: self.limited[name].until)]
+            limited = self.limited[model] = _Limited()
+        return limited
 
 
 class KeyPool:
-    """`count` keys, each with these limits (None: none) on requests a minute and a day, and tokens a minute. `tally` counts
+    """`count` keys, each with these limits (None: none) on requests a minute and a day, and tokens a minute. A provider's own
+    limits are its models': a key that hits one rests for that model ("": what it is was not known). `tally` counts
     the changes to another key, at the place that `places` gives each reason."""
 
     FIRST: Final = 1.0  # seconds of rest after a 429 that says nothing
@@ -156,19 +189,19 @@ class KeyPool:
         self._tally = [0.0] * len(_PLACES) if tally is None else tally
         self._places = places
 
-    def take(self, tokens: int = 0, without: Collection[int] = ()) -> Lease | float:
+    def take(self, model: str = "", tokens: int = 0, without: Collection[int] = ()) -> Lease | float:
         """The key whose turn it is, or the first after it that is free; else the seconds until one is. `tokens` is what the
         request may use; `without` are keys not to be taken, for which nobody waits."""
         clock, key = self._clock, self._turn
         now, minute = clock(), key.minute
         if without or self.tight or minute.tokens + tokens > minute.token_room:
-            return self._searched(tokens, now, without)
+            return self._searched(model, tokens, now, without)
         slot = minute.now if now < minute.ends else minute.turn(now)
         minute.requests += 1
         minute.tokens += tokens
         if minute.requests >= minute.room:
             self.tight = True
-        return Lease(key.number, tokens, slot, self._turned(key, "turn"))
+        return Lease(key.number, tokens, slot, model, self._turned(key, "turn"))
 
     def _turned(self, key: _Key, reason: Reason) -> Reason | None:
         last, self._last, self._turn = self._last, key, key.after
@@ -177,19 +210,19 @@ class KeyPool:
         self._tally[self._places[reason]] += 1.0
         return reason
 
-    def _searched(self, tokens: int, now: float, without: Collection[int]) -> Lease | float:
+    def _searched(self, model: str, tokens: int, now: float, without: Collection[int]) -> Lease | float:
         shortest, reason, key = inf, cast(Reason, "turn"), self._turn
         for _ in range(len(self._keys)):
             if key.number not in without:
-                wait = key.wait(tokens, now)
+                wait = key.wait(tokens, now, model)
                 if wait <= 0.0:
-                    return self._leased(key, tokens, now, reason)
-                reason = key.rest if key.until > now else "quota"
+                    return self._leased(key, model, tokens, now, reason)
+                reason = key.rest(now, model)
                 shortest = min(shortest, wait)
             key = key.after
         return shortest
 
-    def _leased(self, key: _Key, tokens: int, now: float, reason: Reason) -> Lease:
+    def _leased(self, key: _Key, model: str, tokens: int, now: float, reason: Reason) -> Lease:
         minute = key.minute
         slot, tokens = minute.slot(now), min(tokens, minute.token_room)
         minute.requests += 1
@@ -198,13 +231,14 @@ class KeyPool:
             key.day.slot(now)
             key.day.requests += 1
         self.tight = True
-        return Lease(key.number, tokens, slot, self._turned(key, reason))
+        return Lease(key.number, tokens, slot, model, self._turned(key, reason))
 
     def settle(self, lease: Lease, tokens: int | None = None) -> None:
         """The key was good. `tokens` is what was used in truth; None: not known, what was reserved stands. What was not used
         is given back to the slot it was counted in, where that still counts; what was used besides counts from now."""
         key = self._keys[lease.key]
-        key.refusals = 0
+        if key.limited:
+            key.limit(lease.model).refusals = 0
         if tokens is None:
             return
         minute, more = key.minute, tokens - lease.tokens
@@ -215,22 +249,25 @@ class KeyPool:
             minute.tokens += more
             self.tight = self.tight or minute.tokens > minute.token_room
 
-    def cool(self, number: int, seconds: float | None = None, rest: Rest = "rate_limit") -> float:
-        """Lets a key rest; None: longer each time in a row. Returns the seconds."""
-        key = self._keys[number]
+    def cool(self, number: int, model: str, seconds: float | None = None) -> float:
+        """Lets a key rest for a model, whose limit it has hit; None: longer each time in a row. Returns the seconds."""
+        limited = self._keys[number].limit(model)
         self.tight = True
-        length = min(self.FIRST * 2**key.refusals, self.LONGEST) if seconds is None else seconds
-        key.refusals = min(key.refusals + 1, 16)
-        until = self._clock() + length
-        if until > key.until:
-            key.until, key.rest = until, rest
+        length = min(self.FIRST * 2**limited.refusals, self.LONGEST) if seconds is None else seconds
+        limited.refusals = min(limited.refusals + 1, 16)
+        limited.until = max(limited.until, self._clock() + length)
         return length
 
-    def wait(self, tokens: int = 0) -> float:
+    def refuse(self, number: int, seconds: float) -> None:
+        """Lets a key rest for every model: the provider does not take it."""
+        self.tight = True
+        self._keys[number].until = max(self._keys[number].until, self._clock() + seconds)
+
+    def wait(self, model: str = "") -> float:
         """Seconds until any key is free, 0.0: now."""
         now = self._clock()
-        waits = [key.wait(tokens, now) for key in self._keys]
-        self.tight = max(waits) > 0.0 or self._limits[1] is not None or (tokens > 0 and self.tight)
+        waits = [key.wait(0, now, model) for key in self._keys]
+        self.tight = max(waits) > 0.0 or self._limits[1] is not None or any(key.resting(now) for key in self._keys)
         return min(waits)
 
     def told(self) -> list[dict[str, Any]]:
@@ -239,10 +276,14 @@ class KeyPool:
 
     def _told(self, key: _Key) -> dict[str, Any]:
         now = self._clock()
-        wait = key.wait(1, now)
+        resting = key.resting(now)
+        wait = max(key.wait(1, now, ""), *resting.values(), 0.0)
         told: dict[str, Any] = {"key": key.number + 1, "free": wait <= 0.0}
         if wait > 0.0:
-            told |= {"rests": key.rest if key.until > now else "quota", "seconds": round(wait, 3)}
+            rest = "refused" if key.until > now else "rate_limit" if resting else "quota"
+            told |= {"rests": rest, "seconds": round(wait, 3)}
+        if models := sorted(filter(None, resting)):
+            told["models"] = models
         rpm, rpd, tpm = self._limits
         counted = {"rpm": key.minute.requests, "rpd": key.day.requests if key.day is not None else 0, "tpm": key.minute.tokens}
         limits = {"rpm": rpm, "rpd": rpd, "tpm": tpm}

@@ -50,9 +50,9 @@ class Keyring:
     def __repr__(self) -> str:
         return "Keyring(hidden)"
 
-    def take(self, tokens: int = 0, without: Collection[int] = ()) -> Lease:
+    def take(self, model: str = "", tokens: int = 0, without: Collection[int] = ()) -> Lease:
         """Raises RateLimited where every key rests."""
-        lease = self.pool.take(tokens, without)
+        lease = self.pool.take(model, tokens, without)
         if not isinstance(lease, Lease):
             raise self.resting(lease)
         return lease
@@ -71,18 +71,18 @@ class Keyring:
             refused = (*lease.refused, (lease.key, failure.status))
             if len(refused) == self.count:
                 return None
-            another = self.take(lease.tokens, [key for key, _ in refused])
+            another = self.take(lease.model, lease.tokens, [key for key, _ in refused])
             another.refused = refused
             return another
         if failure.kind == "rate_limit":
             self.limited(lease, failure.retry_after)
-        self._rest(lease)
         return None
 
     def limited(self, lease: Lease, retry_after: float | None) -> None:
         """The provider answered 429."""
-        seconds = self.pool.cool(lease.key, retry_after)
-        _log.info("backend %s: key %d of %d rests for %.1f s (429)", self.name, lease.key + 1, self.count, seconds)
+        seconds = self.pool.cool(lease.key, lease.model, retry_after)
+        told = (self.name, lease.key + 1, self.count, seconds, lease.model or "what it was asked")
+        _log.info("backend %s: key %d of %d rests for %.1f s (429 for %s)", *told)
 
     def served(self, lease: Lease, usage: Usage | None) -> None:
         """An answer has come, or begun, for this key; `usage` None: what it used is not known yet."""
@@ -99,7 +99,7 @@ class Keyring:
 
     def _rest(self, lease: Lease) -> None:
         for key, status in lease.refused:
-            self.pool.cool(key, REFUSED, "refused")
+            self.pool.refuse(key, REFUSED)
             told = (self.name, key + 1, self.count, status, REFUSED)
             _log.warning("backend %s: key %d of %d was refused (%d) where others are not, and rests for %d s", *told)
         lease.refused = ()

@@ -79,9 +79,9 @@ class Provider:
         self.ring: Keyring | None = ring_of(backend, metrics)
         self._ways: dict[str, Way] = {}
 
-    def free(self) -> float:
-        """Seconds until a key may be used, 0.0: now. One key without limits never rests."""
-        return 0.0 if self.ring is None else self.ring.pool.wait()
+    def free(self, model: str = "") -> float:
+        """Seconds until a key may be used for a model, 0.0: now. One key without limits never rests."""
+        return 0.0 if self.ring is None else self.ring.pool.wait(model)
 
     @property
     def keys(self) -> KeyPool | None:
@@ -147,7 +147,7 @@ class Provider:
         path, headers, sent = way.stream_path if request.stream else way.path, way.type + headers, encode_json(body)
         ring, lease = self.ring, None
         if ring is not None:
-            lease = ring.pool.take(_expected(call, sent) if ring.pool.counts_tokens else 0)
+            lease = ring.pool.take(decision.model, _expected(call, sent) if ring.pool.counts_tokens else 0)
             if not isinstance(lease, Lease):
                 raise ring.resting(lease)
         while True:

@@ -61,8 +61,11 @@ class Resting:
 
     tight = True
 
-    def __init__(self, wait: Callable[[], float]) -> None:
-        self.wait = wait
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+
+    def wait(self, model: str) -> float:
+        return self._seconds()
 
 
 class Pool:

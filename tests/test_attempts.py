@@ -77,7 +77,24 @@ async def test_what_is_not_named_is_told_at_once(failed: Failure):
     assert pool.asked == ["a"]
 
 
-@pytest.mark.parametrize("error", [InvalidRequest("no"), Unsupported("no"), RuntimeError("a bug")])
+async def test_one_who_cannot_carry_the_request_is_passed_over_for_nothing():
+    pool = Pool("a b", attempts=1)
+
+    def refuse(call: Call) -> None:
+        raise Unsupported("cannot carry it", param="logprobs")
+
+    pool.acts["a"] = [refuse]
+    call, answer = await pool.ask()
+    assert answer.response is not None and pool.asked == ["a", "b"]
+    assert (call.attempts, call.tried) == (1, ["a/m;400"])
+    assert pool.board.of(decision("a")).last is None
+    pool.acts["b"] = [refuse]
+    with pytest.raises(ProviderFailure) as caught:
+        await pool.ask()
+    assert (caught.value.failure.status, caught.value.failure.param) == (400, "logprobs")
+
+
+@pytest.mark.parametrize("error", [InvalidRequest("no"), RuntimeError("a bug")])
 async def test_our_own_refusals_are_no_failures_of_a_backend(error: Exception):
     pool = Pool("a b")
 

@@ -80,6 +80,19 @@ async def test_causes_that_must_be_asked_for(begin: Begin, does: str, cause: str
     assert reply.heads["x-interlingua-tried"].endswith(f";{cause}")
 
 
+async def test_in_strict_mode_one_of_a_pool_who_can_carry_it_is_asked(begin: Begin) -> None:
+    pool = [backend("first", protocol="anthropic"), backend("second")]
+    house = await begin(*pool)
+    asked, strict = {**body("openai"), "logprobs": True}, {"x-interlingua-strict": "true"}
+    assert (await ask(house, "openai", asked)).heads["x-interlingua-backend"] == "first"
+    reply = await ask(house, "openai", asked, heads=strict)
+    assert (reply.status, reply.heads["x-interlingua-backend"]) == (200, "second")
+    house = await begin(pool[0])
+    reply = await ask(house, "openai", asked, heads=strict)
+    assert reply.status == 400 and "Strict" in said("openai", reply)[0]
+    assert reply.json["error"]["param"] == "logprobs"
+
+
 async def test_in_strict_mode_one_who_cannot_carry_it_is_passed_over(begin: Begin) -> None:
     names = backend("busy", does="503"), reserve("anthropic", "claude-haiku-4-5"), reserve("openai", "gpt-4o", "same")
     house = await begin(*names, routing=chain(pool=["other-model", "same-model"]))

@@ -17,7 +17,7 @@ class Clock:
 
 
 def taken(pool: KeyPool, tokens: int = 0) -> int:
-    lease = pool.take(tokens)
+    lease = pool.take(tokens=tokens)
     assert isinstance(lease, Lease)
     return lease.key
 
@@ -57,7 +57,7 @@ def test_an_hour_under_pressure(keys: int, rpm: int | None, rpd: int | None, tpm
         while open_ and open_[0][0] <= clock.now:
             _, used, lease = open_.pop(0)
             pool.settle(lease, used)
-        lease = pool.take(reserved)
+        lease = pool.take(tokens=reserved)
         if isinstance(lease, Lease):
             used = random.randint(reserved // 2, reserved)
             asked[lease.key].append((clock.now, used))
@@ -100,11 +100,11 @@ def test_keys_take_turns_and_one_that_rests_is_passed_over():
     assert isinstance(first, Lease) and (first.key, first.reason) == (0, None)
     second = pool.take()
     assert isinstance(second, Lease) and (second.key, second.reason) == (1, "turn")
-    pool.cool(2, 10.0)
+    pool.cool(2, "", 10.0)
     third = pool.take()
     assert isinstance(third, Lease) and (third.key, third.reason) == (0, "rate_limit")
-    pool.cool(third.key, 4.0, "refused")
-    pool.cool(second.key, 6.0)
+    pool.refuse(third.key, 4.0)
+    pool.cool(second.key, "", 6.0)
     assert pool.take() == pytest.approx(4.0)
     assert pool.take(without=frozenset((0,))) == pytest.approx(6.0)
     assert pool.take(without=frozenset((0, 1, 2))) == float("inf")
@@ -118,9 +118,9 @@ def test_a_quota_used_up_is_told_as_the_reason():
     pool.take()
     mixed = KeyPool(2, Clock(), tpm=100)
     assert (taken(mixed, 90), taken(mixed, 5), taken(mixed, 5)) == (0, 1, 0)
-    lease = mixed.take(50)
+    lease = mixed.take(tokens=50)
     assert isinstance(lease, Lease) and (lease.key, lease.reason) == (1, "turn")
-    lease = mixed.take(45)
+    lease = mixed.take(tokens=45)
     assert isinstance(lease, Lease) and (lease.key, lease.reason) == (1, None)
 
 
@@ -129,21 +129,21 @@ def test_rests_without_a_word_double_until_the_key_is_good_again():
     pool = KeyPool(1, clock)
     lease = pool.take()
     assert isinstance(lease, Lease)
-    assert [pool.cool(lease.key) for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert [pool.cool(lease.key, "") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
     pool.settle(lease)
-    assert pool.cool(lease.key) == 1
+    assert pool.cool(lease.key, "") == 1
     assert pool.wait() == 60.0, "a shorter rest does not end a longer one"
 
 
 def test_tokens_are_reserved_given_back_and_owed():
     clock = Clock()
     pool = KeyPool(1, clock, tpm=1000)
-    lease = pool.take(900)
+    lease = pool.take(tokens=900)
     assert isinstance(lease, Lease)
-    assert isinstance(pool.take(200), float)
+    assert isinstance(pool.take(tokens=200), float)
     pool.settle(lease, 100)
     assert pool.told()[0]["left"] == {"tpm": 900}
-    lease = pool.take(200)
+    lease = pool.take(tokens=200)
     assert isinstance(lease, Lease)
     pool.settle(lease, 1500)
     assert pool.told() == [{"key": 1, "free": False, "rests": "quota", "seconds": 60.5, "left": {"tpm": 0}}]
@@ -159,8 +159,25 @@ def test_what_is_told_of_keys():
     pool = KeyPool(2, clock, rpm=15, rpd=1500)
     lease = pool.take()
     assert isinstance(lease, Lease)
-    pool.cool(lease.key, 5.0)
+    pool.cool(lease.key, "", 5.0)
     assert pool.told() == [
         {"key": 1, "free": False, "rests": "rate_limit", "seconds": 5.0, "left": {"rpm": 14, "rpd": 1499}},
         {"key": 2, "free": True, "left": {"rpm": 15, "rpd": 1500}},
     ]
+
+
+def test_a_key_that_hits_one_models_limit_serves_the_others():
+    clock = Clock()
+    pool = KeyPool(2, clock)
+    assert [pool.cool(key, "large", 30.0 + key) for key in (0, 1)] == [30.0, 31.0]
+    assert (pool.wait("large"), pool.take("large")) == (30.0, 30.0)
+    assert pool.wait("small") == 0.0 and isinstance(pool.take("small"), Lease)
+    assert pool.told()[1] == {"key": 2, "free": False, "rests": "rate_limit", "seconds": 31.0, "models": ["large"]}
+    pool.refuse(0, 60.0)
+    pool.refuse(1, 60.0)
+    assert pool.wait("small") == 60.0, "a key that is not taken is not taken for any model"
+    clock.now += 60.5
+    assert isinstance(pool.take("large"), Lease) and pool.wait("large") == 0.0 and not pool.tight
+    for number in range(1000):
+        pool.cool(0, f"model-{number}", 1.0 + number)
+    assert pool.wait("model-999") == 0.0 and len(pool.told()[0]["models"]) <= 64, "what is remembered is bounded"

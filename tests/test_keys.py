@@ -116,7 +116,7 @@ async def test_when_all_rest_nothing_is_sent(keyed: Any, caplog: pytest.LogCaptu
     keys = ("sk-mock-429-90", "sk-b-mock-429-60")
     house = await keyed(keys)
     assert [(await asked(house)).status for _ in range(2)] == [429, 429]
-    assert 55 < house.gateway.core.providers["x"].free() <= 60
+    assert 55 < house.gateway.core.providers["x"].free("gpt-4o") <= 60
     for body in (plain("openai"), plain("openai", stream=True)):
         reply = await ask(house, "openai", body)
         assert (reply.status, int(reply.heads["retry-after"])) == (429, pytest.approx(60, abs=2))

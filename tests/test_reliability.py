@@ -341,8 +341,9 @@ async def test_a_check_that_finds_every_key_resting_says_nothing(begin: Begin) -
     checked = backend("checked") + '[backends.checked.limits]\nrpm = 1\n[backends.checked.health]\npath = "/mock/scenarios"\n'
     house = await begin(checked)
     core = house.gateway.core
-    station = core.board.stations["checked"]
-    await until(lambda: station.free() > 0)  # the first check has used the quota up
+    station, keys = core.board.stations["checked"], core.providers["checked"].keys
+    assert keys is not None
+    await until(lambda: keys.wait("") > 0)  # the first check has used the quota up
     core.checks.stop()
     core.checks.begin()
     for _ in range(10):

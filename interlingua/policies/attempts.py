@@ -3,7 +3,8 @@
 A candidate is asked while it is well: its breaker closed, a key of its own free. Within a tier the strategy chooses; a tier
 comes when those before it have nobody left. An attempt that fails for one of `routing.retry_on` is followed by another
 candidate at once; by the same one only when there is no other, after a wait that grows, within its retry budget and no
-sooner than it asked for. A failure of any other kind is the client's to know, at once.
+sooner than it asked for. One who cannot carry the request is passed over. A failure of any other kind is the client's to know,
+at once.
 
 Nothing of an attempt may have been told to the client: a stream is looked at up to its first content, and once that has gone
 out it is never tried again. Each attempt gets the request as it came; whoever is inside of this policy may change its copy.
@@ -18,7 +19,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from interlingua.config import PATIENCE, Routing
-from interlingua.errors import GatewayError, InvalidRequest, Overloaded, ProviderFailure, RateLimited, UpstreamError
+from interlingua.errors import GatewayError, InvalidRequest, Overloaded, ProviderFailure, RateLimited, Unsupported, UpstreamError
 from interlingua.health import Board, Cause, Health, cause_of
 from interlingua.ir import AnyEvent, ChoiceEnd, Failure, Finish, Request, Response
 from interlingua.metrics import FALLBACKS, RETRIES, Metrics
@@ -126,7 +127,7 @@ class Attempts:
             candidate = await self._chosen(call, field, Trail(asked))
         try:
             answer = await self._ask(call, next, candidate)
-        except FAILED as error:
+        except (*FAILED, Unsupported) as error:
             candidate, answer = await self._more(call, next, candidate, error, Trail(asked))
             if field.choice and call.size >= CACHED:
                 name = self._conversations.name(call)
@@ -151,6 +152,8 @@ class Attempts:
         field = self._field(call.plan)
         while True:
             cause = self._note(call, candidate, error.failure, trail)
+            if isinstance(error, Unsupported):
+                call.attempts -= 1  # nothing was sent
             if call.attempts >= self._most or not (cause in self._retried or isinstance(error, InvalidRequest)):
                 raise self._final(trail, error) from None
             failed = candidate.decision
@@ -306,7 +309,7 @@ class Attempts:
         health = one.health
         if health.in_need(now):
             return inf  # nobody stands in line for a probe
-        wait = health.station.free()
+        wait = health.free()
         again = trail.again.get(_at(one.decision))
         if again is None:
             return wait
@@ -315,10 +318,10 @@ class Attempts:
     def _overloaded(self, call: Call, field: Field) -> Overloaded | RateLimited:
         healths = [one.health for rank in field.ranks for one in rank]
         now = self._clock()
-        soonest = min(max(health.in_need(now), health.station.free()) for health in healths)
+        soonest = min(max(health.in_need(now), health.free()) for health in healths)
         last = [f"{health.station.name}: {_why(health)}" for health in healths[:_TOLD]]
         message = f"Nobody who serves `{call.request.model[:80]}` can be asked now ({', '.join(last)}). Try again shortly."
-        if all(health.station.free() for health in healths):  # nobody is ill: we are the ones who ask too much
+        if all(health.free() for health in healths):  # nobody is ill: we are the ones who ask too much
             return RateLimited(message, retry_after=max(1.0, soonest), code="keys_resting")
         return Overloaded(message, retry_after=max(1.0, soonest), code="no_backend_available")
 
@@ -333,7 +336,7 @@ def _is_hopeless(decision: Decision, trail: Trail) -> bool:
 
 
 def _why(health: Health) -> str:
-    if health.station.free():
+    if health.free():
         return "its keys rest"
     return f"failing with {health.last[1].status}" if health.last is not None else "its check fails"
 
