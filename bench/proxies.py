@@ -62,6 +62,7 @@ _KEY: Final = 'api_key_env = "BENCH_KEY"'
 _ROUTING: Final = """
 attempts = 4
 strategy = "least_busy"
+hedge = "10s"
 retry_on = ["429", "5xx", "timeout", "connect", "context_window", "content_filter"]
 [routing.breaker]
 failures = 5

@@ -329,7 +329,7 @@ class Exchange:
         call.tenant, call.size = self.tenant, self.size
         planned, handle = core.plan, core.handle
         try:
-            plan = call.plan = planned(request)
+            plan = call.plan = planned(request, self.size)
         except GatewayError:
             core.metrics.count(ROUTES, ("failed", call.client))
             raise

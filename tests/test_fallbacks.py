@@ -87,7 +87,7 @@ async def test_in_strict_mode_one_of_a_pool_who_can_carry_it_is_asked(begin: Beg
     assert (await ask(house, "openai", asked)).heads["x-interlingua-backend"] == "first"
     reply = await ask(house, "openai", asked, heads=strict)
     assert (reply.status, reply.heads["x-interlingua-backend"]) == (200, "second")
-    house = await begin(pool[0])
+    house = await begin(pool[0], reserve("openai", "gpt-4o"), routing=chain(pool=["other-model"]))
     reply = await ask(house, "openai", asked, heads=strict)
     assert reply.status == 400 and "Strict" in said("openai", reply)[0]
     assert reply.json["error"]["param"] == "logprobs"

@@ -29,8 +29,10 @@ from interlingua.losses import Losses
 from interlingua.models import facts
 from interlingua.protocols import target
 from interlingua.protocols.registry import PROTOCOLS
+from interlingua.protocols.shared import decode_request
+from interlingua.protocols.wire import encode_json
 from interlingua.routing import EMBEDDINGS, Plan, Router, capability_words, estimate, named
-from interlingua.routing.needs import NAMES, read
+from interlingua.routing.needs import MEDIA, NAMES, read
 
 HOUSE = """
 [backends.local]
@@ -106,19 +108,30 @@ CALL = ToolCall(id="a", name="f", arguments="{}")
     ],
 )
 def test_what_a_request_needs(asked: Request, needs: str):
-    assert named(read(asked)[0]) == needs.split()
+    assert named(read(asked)) == needs.split()
 
 
-@given(requests())
-def test_the_rough_size_is_no_less_than_the_estimate(asked: Request):
-    assert read(asked)[1] >= estimate(asked) or any(len(str(tool)) > 4000 for tool in asked.tools)
+@pytest.mark.parametrize("client", ["openai", "responses", "anthropic", "gemini", "bedrock"])
+@given(asked=requests())
+def test_no_body_has_fewer_bytes_than_its_text_has_tokens(client: str, asked: Request):
+    protocol = PROTOCOLS[client]
+    body = encode_json(protocol.format_request(asked, target("m"), Losses()))
+    told = protocol.parse_request(decode_request(body), "m", False)
+    assert len(body) >= estimate(told) or read(told) & MEDIA
+
+
+def test_a_plan_that_is_known_is_found_by_the_size_of_the_body():
+    routed = router()
+    first = routed.plan(request("house", Text(text="word")))
+    assert routed.plan(request("house", Text(text="word" * 5000)), 1000) is first, "so short a body is not looked into"
+    assert routed.plan(request("house", Text(text="word" * 5000)), 20_000) is not first
 
 
 @pytest.mark.parametrize("client", ["openai", "responses", "anthropic", "gemini", "bedrock"])
 def test_a_picture_is_a_picture_in_every_protocol(client: str):
     protocol = PROTOCOLS[client]
     body = protocol.format_request(request("m", Text(text="look"), IMAGE, max_tokens=9), target("m"), Losses())
-    assert named(read(protocol.parse_request(body, "m", False))[0]) == ["text", "vision"]
+    assert named(read(protocol.parse_request(body, "m", False))) == ["text", "vision"]
 
 
 # What a model has

@@ -16,7 +16,7 @@ from interlingua.ir import Message, Reasoning, Request, Text
 from interlingua.losses import Loss, Losses
 from interlingua.pipeline import Answer, Call, Handler
 from interlingua.provider import refuse
-from interlingua.routing import Decision, Plan, Router
+from interlingua.routing import ENDLESS, Decision, Plan, Router
 
 PREFIX: Final = "agent/"
 _PARAMETERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed")
@@ -33,12 +33,12 @@ class Agents:
         self._router = router
         self._plans: dict[tuple[int, ...], tuple[list[Plan], Plan]] = {}
 
-    def plan(self, request: Request) -> Plan:
+    def plan(self, request: Request, size: int = ENDLESS) -> Plan:
         """Who is asked: the agent's model, then each of its fallbacks. Raises as Router.plan does, and NotFound for an agent
         that is not there."""
         agent = self._agent(request)
         if agent is None:
-            return self._router.plan(request)
+            return self._router.plan(request, size)
         if isinstance(request, Embedding):
             raise Unsupported(f"{request.model} answers in words, and makes no embeddings.", param="model")
         asked = self._dressed(request, agent)

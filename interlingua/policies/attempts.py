@@ -289,7 +289,7 @@ class Attempts:
     def _choose(self, call: Call, field: Field, trail: Trail) -> tuple[Candidate | None, float]:
         """Whom to ask, or the seconds after which to look again; inf: never."""
         now = self._clock()
-        ranks = [[one for one in rank if not _is_hopeless(one.decision, trail)] for rank in field.ranks]
+        ranks = [[one for one in rank if not _is_hopeless(one, trail)] for rank in field.ranks]
         for rank in ranks:
             well = [one for one in rank if _at(one.decision) not in trail.again and one.health.ready(now)]
             if well:
@@ -330,9 +330,12 @@ def _at(decision: Decision) -> tuple[str, str]:
     return decision.backend, decision.model
 
 
-def _is_hopeless(decision: Decision, trail: Trail) -> bool:
-    """The same model has no wider window elsewhere."""
-    return any(cause == "context_window" and one.decision.model == decision.model for one, _, cause in trail.failures)
+def _is_hopeless(candidate: Candidate, trail: Trail) -> bool:
+    """The same model has no wider window elsewhere; and a fallback is for failures, not for what its pool cannot carry."""
+    model = candidate.decision.model
+    if any(cause == "context_window" and one.decision.model == model for one, _, cause in trail.failures):
+        return True
+    return bool(candidate.tier and trail.failures) and all(failed.kind == "unsupported" for _, failed, _ in trail.failures)
 
 
 def _why(health: Health) -> str:

@@ -1,7 +1,7 @@
 """What a request needs of a backend, read off the IR in one cheap pass. Needs are bits, so that plans are cached by them.
 
-A rough size stands beside them, which takes every character for a token and so costs no look into them; only where it exceeds
-a model's context window is the prompt estimated.
+How long a prompt is, is estimated only where the body it came in has more bytes than a model's context window has tokens, or
+media: no body has fewer bytes than its text has tokens.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,6 @@ _SCHEMA: Final = BIT["json_schema"]
 _MEDIA: Final = {"image": BIT["vision"], "document": BIT["documents"], "audio": BIT["audio"], "video": BIT["video"]}
 MEDIA: Final = sum(_MEDIA.values())
 _TOKENS: Final = {"image": 1100, "document": 2000, "audio": 1500, "video": 5000}  # by and large
-_TOOL: Final = 2000  # a tool's tokens, at most, by and large
 _TURN: Final = 4
 
 
@@ -39,15 +38,12 @@ def named(needs: int) -> list[str]:
     return [name for name in NAMES if needs & BIT[name]]
 
 
-def read(request: Request) -> tuple[int, int]:
-    """(needs, rough size in tokens); the size of inputs to be embedded is not looked at."""
+def read(request: Request) -> int:
     if request.__class__ is Embedding:
-        return EMBEDDINGS, 0
+        return EMBEDDINGS
     needs = _STREAMED if request.stream else TEXT
-    size = _TURN * (1 + len(request.messages))
     if request.tools:
         needs |= _TOOLS
-        size += _TOOL * len(request.tools)
     if request.tool_choice is not None and request.tool_choice.parallel:
         needs |= PARALLEL
     if request.output is not None and request.output.mode == "schema":
@@ -57,16 +53,16 @@ def read(request: Request) -> tuple[int, int]:
     for message in request.messages:
         calls = 0
         for part in message.parts:
-            if isinstance(part, Text):
-                size += len(part.text)
+            if part.__class__ is Text:
+                continue
+            if part.__class__ is ToolCall:
+                needs |= _TOOLS
+                calls += 1
             else:
-                more, tokens = _of(part)
-                needs |= more
-                size += tokens
-                calls += isinstance(part, ToolCall)
+                needs |= _of(part)
         if calls > 1:  # templates of models that make one call at a time refuse a history with more
             needs |= PARALLEL
-    return needs, size
+    return needs
 
 
 def _thinks(request: Request) -> bool:
@@ -76,26 +72,17 @@ def _thinks(request: Request) -> bool:
     )
 
 
-def _of(part: AnyPart) -> tuple[int, int]:
-    """(needs, rough size) of a part that is not plain text."""
-    match part:
-        case Text() | Thinking():
-            return 0, len(part.text)
-        case ToolCall():
-            return _TOOLS, len(part.name) + len(part.arguments)
-        case ToolResult():
-            needs, size = _TOOLS, 0
-            for piece in part.parts:
-                more, tokens = _of(piece)
-                needs |= more
-                size += tokens
-            return needs, size
-        case Media(text=None):
-            return _MEDIA[part.kind], _TOKENS[part.kind]
-        case Media():  # a document in plain text is carried as text where it must be
-            return 0, len(part.text or "") + _TOKENS[part.kind]
-        case Opaque():
-            return 0, len(encode_json(part.data))
+def _of(part: AnyPart) -> int:
+    """The needs of a part that is neither plain text nor a call."""
+    if isinstance(part, ToolResult):
+        needs = _TOOLS
+        for piece in part.parts:
+            if piece.__class__ is not Text:
+                needs |= _of(piece)
+        return needs
+    if isinstance(part, Media) and part.text is None:  # a document in plain text is carried as text where it must be
+        return _MEDIA[part.kind]
+    return 0
 
 
 def estimate(request: Request) -> int:
@@ -104,7 +91,7 @@ def estimate(request: Request) -> int:
     for message in request.messages:
         for part in message.parts:
             size += _bytes(part)
-            if isinstance(part, Media):
+            if isinstance(part, Media) and part.text is None:
                 media += _TOKENS[part.kind]
     size += sum([len(encode_json(tool)) for tool in request.tools if isinstance(tool, Function)])
     return size // 4 + media + _TURN * len(request.messages) + 3

@@ -33,7 +33,7 @@ from interlingua.ir import Request
 from interlingua.models import facts
 from interlingua.routing.capabilities import Abilities, abilities
 from interlingua.routing.choice import ENDLESS, Choice, Tier
-from interlingua.routing.needs import EMBEDDINGS, estimate, read
+from interlingua.routing.needs import EMBEDDINGS, MEDIA, estimate, read
 from interlingua.routing.plan import Decision, Plan, Refusal
 
 Pool = list[Decision]
@@ -104,14 +104,14 @@ class Router:
         """The pool that serves `model`, best first, never empty. Raises NotFound."""
         return self.plan_for(model, 0).tiers[0]
 
-    def plan(self, request: Request) -> Plan:
-        """Who is asked, in what order. Raises NotFound, and Unsupported where what is needed is nowhere; in words for the
-        client."""
-        needs, size = read(request)
+    def plan(self, request: Request, size: int = ENDLESS) -> Plan:
+        """Who is asked, in what order. `size`: bytes of the body it came in, where they are known. Raises NotFound, and
+        Unsupported where what is needed is nowhere; in words for the client."""
+        needs = read(request)
         spans = self._cache.get((request.model, needs))
-        if spans is not None and size <= spans[0].room:
+        if spans is not None and (size <= spans[0].room and not needs & MEDIA or spans[0].room == ENDLESS):
             return spans[0].plan
-        return self.plan_for(request.model, needs, estimate(request))
+        return self.plan_for(request.model, needs, 0 if needs == EMBEDDINGS else estimate(request))
 
     def plan_for(self, model: str, needs: int, tokens: int = 0) -> Plan:
         """The same for what is no chat: `needs` are bits of routing.needs, `tokens` of the prompt. Raises as `plan`."""
