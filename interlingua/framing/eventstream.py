@@ -3,9 +3,11 @@
 A message is `total length, headers length, CRC of these eight bytes, headers, payload, CRC of all before it`, numbers
 big-endian. Its `:message-type` says what it is: an `event` gives Frame(event type, payload), an `exception` gives
 Frame("exception:" + its type, payload), and an `error`, which has no payload, Frame("error:" + its code, a JSON object with
-its message). Source: the format's page in the Amazon Transcribe developer guide; botocore.eventstream reads the same.
+its message). A stream's messages differ mostly in their payload alone: what a prelude or headers say is remembered by their
+bytes. Source: the format's page in the Amazon Transcribe developer guide; botocore.eventstream reads the same.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from struct import Struct as Layout
 from struct import error as StructError
@@ -15,14 +17,15 @@ from zlib import crc32
 import msgspec
 
 from interlingua.errors import FramingError
-from interlingua.framing import Frame, Out
+from interlingua.framing import Frame, Out, new_frame
 
 CONTENT_TYPE: Final = "application/vnd.amazon.eventstream"
 EXCEPTION: Final = "exception:"  # before the type of what went wrong, in Frame.event and Out.event
 ERROR: Final = "error:"
 MIB: Final = 1024 * 1024
 
-_PRELUDE: Final = Layout(">III")
+_PRELUDE: Final = 12  # bytes: two lengths and their CRC
+_THREE: Final = Layout(">III")
 _U32: Final = Layout(">I")
 _U16: Final = Layout(">H")
 _LEAST: Final = 16  # bytes of a message with neither headers nor payload
@@ -31,6 +34,10 @@ _MAX_HEADERS: Final = 128 * 1024
 _SIZES: Final[dict[int, int | None]] = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 6: None, 7: None, 8: 8, 9: 16}
 _TEXT: Final = 7
 _KIND, _EVENT, _EXCEPTION, _CODE, _MESSAGE = ":message-type", ":event-type", ":exception-type", ":error-code", ":error-message"
+
+# (length, the prelude's own CRC, from which that of the whole goes on, what cuts headers, payload and CRC out of the bytes).
+Shape = tuple[int, int, Callable[[bytes, int], tuple[bytes, bytes, int]]]
+Meaning = tuple[str, bytes | None]  # (event, payload where the headers themselves are it)
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -61,14 +68,23 @@ class Decoder:
                 return []
             data = bytes(pending)
         frames: list[Frame] = []
-        start, end, need = 0, len(data), _PRELUDE.size
+        start, end, need = 0, len(data), _PRELUDE
+        prelude, (size, checked, cut), headers, (event, told) = _NOTHING  # of the message before: most are like it
         try:
-            while end - start >= _PRELUDE.size:
-                need = self._size(data, start)
+            while end - start >= _PRELUDE:
+                if (begins := data[start : start + _PRELUDE]) != prelude:
+                    prelude, (size, checked, cut) = begins, _shape(begins)
+                if (need := size) > self._limit:
+                    raise FramingError(f"a message is larger than {self._limit} bytes")
                 if end - start < need:
                     break
-                frames.append(_message(data[start : start + need]))
-                start, need = start + need, _PRELUDE.size
+                said, payload, crc = cut(data, start)
+                if crc32(payload, crc32(said, checked)) != crc:
+                    raise FramingError("a message is damaged")
+                if said != headers:
+                    headers, (event, told) = said, _meaning(said)
+                frames.append(new_frame((event, payload if told is None else told)))
+                start, need = start + need, _PRELUDE
         except FramingError as error:
             self._error = error
             pending.clear()
@@ -86,30 +102,21 @@ class Decoder:
             raise self._error
         return []
 
-    def _size(self, data: bytes, start: int) -> int:
-        """The length of the message that begins at `start`, from its checked prelude."""
-        total, headers, crc = _PRELUDE.unpack_from(data, start)
-        if crc32(data[start : start + 8]) != crc:
-            raise FramingError("a message's prelude is damaged")
-        if total < _LEAST or headers > total - _LEAST or headers > _MAX_HEADERS:
-            raise FramingError("a message's lengths contradict each other")
-        if total > self._limit:
-            raise FramingError(f"a message is larger than {self._limit} bytes")
-        return total
 
-
-def _message(data: bytes) -> Frame:
-    """One whole message whose prelude was checked."""
-    if crc32(data[:-4]) != _U32.unpack_from(data, len(data) - 4)[0]:
-        raise FramingError("a message is damaged")
-    end = 12 + _U32.unpack_from(data, 4)[0]
-    event, told = _meaning(data[12:end])
-    return Frame(event, data[end:-4] if told is None else told)
+@lru_cache(maxsize=1024)
+def _shape(prelude: bytes) -> Shape:
+    """The shape of a message that begins so. They repeat, so it is kept."""
+    total, headers, crc = _THREE.unpack(prelude)
+    if crc32(prelude[:8]) != crc:
+        raise FramingError("a message's prelude is damaged")
+    if total < _LEAST or headers > total - _LEAST or headers > _MAX_HEADERS:
+        raise FramingError("a message's lengths contradict each other")
+    return total, crc32(prelude), Layout(f">{_PRELUDE}x{headers}s{total - headers - _LEAST}sI").unpack_from
 
 
 @lru_cache(maxsize=256)
-def _meaning(raw: bytes) -> tuple[str, bytes | None]:
-    """(event, payload where the headers themselves are it) of a message with these headers. They repeat, so it is kept."""
+def _meaning(raw: bytes) -> Meaning:
+    """What a message with these headers is. They repeat, so it is kept."""
     headers = _headers(raw)
     match headers.get(_KIND):
         case "event" if _EVENT in headers:
@@ -177,6 +184,9 @@ def _header(name: str, value: str) -> bytes:
     name_, value_ = name.encode(), value.encode("utf-8", "replace")[:0x7FFF]
     return b"%c%b%c%b%b" % (len(name_), name_, _TEXT, _U16.pack(len(value_)), value_)
 
+
+_EMPTY: Final = _U32.pack(_LEAST) + _U32.pack(0) + _U32.pack(crc32(_U32.pack(_LEAST) + _U32.pack(0)))
+_NOTHING: Final[tuple[bytes, Shape, bytes | None, Meaning]] = _EMPTY, _shape(_EMPTY), None, ("", None)  # before the first
 
 # AWS has no such event, and its SDKs leave out events they do not know.
 HEARTBEAT: Final = encode(Out({}, "heartbeat"))
