@@ -1,8 +1,6 @@
 """Frames: one event of a stream, whatever the bytes it travels in. Bytes in, frames out; no I/O."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -12,10 +10,6 @@ class Frame(NamedTuple):
 
     event: str | None
     data: bytes
-
-
-# Half the cost of Frame(...).
-new_frame: Final[Callable[[tuple[str | None, bytes]], Frame]] = partial(tuple[str | None, bytes].__new__, Frame)
 
 
 class Out(Struct, frozen=True, gc=False):

@@ -17,7 +17,7 @@ from zlib import crc32
 import msgspec
 
 from interlingua.errors import FramingError
-from interlingua.framing import Frame, Out, new_frame
+from interlingua.framing import Frame, Out
 
 CONTENT_TYPE: Final = "application/vnd.amazon.eventstream"
 EXCEPTION: Final = "exception:"  # before the type of what went wrong, in Frame.event and Out.event
@@ -83,7 +83,7 @@ class Decoder:
                     raise FramingError("a message is damaged")
                 if said != headers:
                     headers, (event, told) = said, _meaning(said)
-                frames.append(new_frame((event, payload if told is None else told)))
+                frames.append(Frame(event, payload if told is None else told))
                 start, need = start + need, _PRELUDE
         except FramingError as error:
             self._error = error
