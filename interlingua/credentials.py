@@ -25,6 +25,10 @@ class Credential(Interface):
         """`name: value\\r\\n` lines that authenticate any request as it stands, or None: `headers` must be asked."""
         ...
 
+    def at_once(self, method: str, host: str, target: str, body: bytes) -> bytes | None:
+        """As `headers`, where there is nothing to wait for; else None."""
+        ...
+
     async def headers(self, method: str, host: str, target: str, body: bytes) -> bytes:
         """The lines for this one request. `host` as in its host header, `target` as in its request line. Raises
         UpstreamUnreachable where none can be had."""
@@ -54,9 +58,9 @@ def static(form: str, key: Secret) -> "Static":
 class Signed:
     """AWS: every request is signed for itself, or bears AWS's own bearer key."""
 
-    lines: bytes | None = None
-
     def __init__(self, signer: Signer) -> None:
+        self.lines = signer.lines
+        self.at_once = signer.at_once
         self._signer = signer
 
     def __repr__(self) -> str:
@@ -76,6 +80,9 @@ class Static:
 
     def __repr__(self) -> str:
         return "Static(hidden)"
+
+    def at_once(self, method: str, host: str, target: str, body: bytes) -> bytes | None:
+        return self.lines
 
     async def headers(self, method: str, host: str, target: str, body: bytes) -> bytes:
         return self.lines or b""
@@ -115,6 +122,9 @@ class GoogleToken:
     @property
     def lines(self) -> bytes | None:
         return self._token.lines if self._token is not None and self._good() and self._clock() < self._due else None
+
+    def at_once(self, method: str, host: str, target: str, body: bytes) -> bytes | None:
+        return self.lines
 
     async def headers(self, method: str, host: str, target: str, body: bytes) -> bytes:
         """Raises UpstreamUnreachable."""

@@ -28,6 +28,9 @@ _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _END: Final = "aws4_request"
 _STAMP: Final = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
 _FIELD: Final = re.compile(r"\s*(Credential|SignedHeaders|Signature)=([^,\s]+)\s*")
+_BLOCK: Final = 64  # bytes, of SHA-256
+_IPAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OPAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _MISMATCH: Final = (
     "The request signature we calculated does not match the signature you provided. "
@@ -214,8 +217,7 @@ class Credentials:
 def sign(
     method: str,
     host: str,
-    path: str,
-    query: str,
+    target: str,
     body: bytes,
     credentials: Credentials,
     region: str,
@@ -226,20 +228,53 @@ def sign(
 ) -> bytes:
     """The header lines (`name: value\\r\\n`) that sign a request; it must bear this host, content type and these very bytes.
 
-    `path` and `query` as they will stand in the request line; `host` with its port where that is not the scheme's own.
+    `target` as it will stand in the request line, path and query; `host` with its port where that is not the scheme's own.
     """
+    said = _said(method, host, target, content_type, credentials, region, service, int(now))
+    return said.signed(sha256(body).hexdigest())
+
+
+class _Said:
+    """All that a signature says but of a body: of requests in one second to one place. Hashed as far as it goes, so that what
+    is left to each of them is its end. HMAC is RFC 2104's, of two hashes that have read the key."""
+
+    __slots__ = ("_canonical", "_inner", "_lines", "_outer")
+
+    def __init__(self, canonical: bytes, key: bytes, to_sign: bytes, lines: bytes) -> None:
+        """Each of them up to where the body's hash, or what comes of it, stands."""
+        padded = key.ljust(_BLOCK, b"\0")
+        self._canonical = sha256(canonical)
+        self._inner = sha256(padded.translate(_IPAD) + to_sign)
+        self._outer = sha256(padded.translate(_OPAD))
+        self._lines = lines
+
+    def signed(self, digest: str) -> bytes:
+        canonical, inner, outer = self._canonical.copy(), self._inner.copy(), self._outer.copy()
+        canonical.update(digest.encode())
+        inner.update(canonical.hexdigest().encode())
+        outer.update(inner.digest())
+        return b"%b%b\r\n" % (self._lines, outer.hexdigest().encode())
+
+
+@lru_cache(maxsize=512)
+def _said(
+    method: str, host: str, target: str, content_type: str, credentials: Credentials, region: str, service: str, now: int
+) -> _Said:
+    path, _, query = target.partition("?")
     stamp = _told(now)
     scope = f"{stamp[:8]}/{region}/{service}/{_END}"
     lines = [("content-type", content_type.encode()), ("host", host.encode()), ("x-amz-date", stamp.encode())]
     if credentials.token is not None:
         lines.append(("x-amz-security-token", credentials.token.encode()))
-    canonical = _canonical(method, path, query.encode(), lines, sha256(body).hexdigest())
-    key = _signing_key(credentials.secret, stamp[:8], region, service)
-    signature = _signature(key, stamp, scope, canonical)
     signed = ";".join(name for name, _ in lines)
-    told = f"authorization: {_ALGORITHM} Credential={credentials.id}/{scope}, SignedHeaders={signed}, Signature={signature}\r\n"
+    told = f"authorization: {_ALGORITHM} Credential={credentials.id}/{scope}, SignedHeaders={signed}, Signature="
     token = "" if credentials.token is None else f"x-amz-security-token: {credentials.token}\r\n"
-    return f"x-amz-date: {stamp}\r\n{token}{told}".encode()
+    return _Said(
+        _canonical(method, path, query.encode(), lines, ""),
+        _signing_key(credentials.secret, stamp[:8], region, service),
+        _to_sign(stamp, scope, ""),
+        f"x-amz-date: {stamp}\r\n{token}{told}".encode(),
+    )
 
 
 def _told(now: float) -> str:
@@ -286,8 +321,11 @@ def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
 
 
 def _signature(key: bytes, stamp: str, scope: str, canonical: bytes) -> str:
-    told = f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(canonical).hexdigest()}"
-    return hmac.digest(key, told.encode("latin-1"), "sha256").hex()
+    return hmac.digest(key, _to_sign(stamp, scope, sha256(canonical).hexdigest()), "sha256").hex()
+
+
+def _to_sign(stamp: str, scope: str, digest: str) -> bytes:
+    return f"{_ALGORITHM}\n{stamp}\n{scope}\n{digest}".encode("latin-1")
 
 
 # Where upstream credentials come from
@@ -313,12 +351,15 @@ class Chain:
         self._checked = 0.0
         self._renewal: asyncio.Task[Credentials] | None = None
 
+    def at_hand(self) -> Credentials | None:
+        """Those that were looked at a moment ago."""
+        return self._current if asyncio.get_running_loop().time() < self._checked + self._look else None
+
     async def credentials(self) -> Credentials:
         """Raises UpstreamUnreachable where there are none to be had."""
-        current, now = self._current, asyncio.get_running_loop().time()
-        if current is not None and now < self._checked + self._look:
+        if (current := self.at_hand()) is not None:
             return current
-        self._checked = now
+        current, self._checked = self._current, asyncio.get_running_loop().time()
         if current is not None and not self._ends_within(self._SOON):
             return current
         if self._renewal is None or self._renewal.done():
@@ -374,13 +415,21 @@ class Signer:
     ) -> None:
         """`bearer` None: AWS_BEARER_TOKEN_BEDROCK, if it is set."""
         self._region, self._service = region, service
-        self._bearer = bearer or os.environ.get("AWS_BEARER_TOKEN_BEDROCK")
+        bearer = bearer or os.environ.get("AWS_BEARER_TOKEN_BEDROCK")
+        self.lines: bytes | None = f"authorization: Bearer {bearer}\r\n".encode() if bearer else None  # of every request
         self._chain = chain or Chain(profile)
 
+    def at_once(self, method: str, host: str, target: str, body: bytes) -> bytes | None:
+        """Header lines for one request; `target` is the request line's, path and query. None: credentials must be waited for."""
+        if self.lines is not None:
+            return self.lines
+        credentials = self._chain.at_hand()
+        return None if credentials is None else self._sign(method, host, target, body, credentials)
+
     async def headers(self, method: str, host: str, target: str, body: bytes) -> bytes:
-        """Header lines for one request; `target` is the request line's, path and query."""
-        if self._bearer:
-            return f"authorization: Bearer {self._bearer}\r\n".encode()
-        credentials = await self._chain.credentials()
-        path, _, query = target.partition("?")
-        return sign(method, host, path, query, body, credentials, self._region, time.time(), service=self._service)
+        """The same, however long it takes."""
+        lines = self.at_once(method, host, target, body)
+        return lines or self._sign(method, host, target, body, await self._chain.credentials())
+
+    def _sign(self, method: str, host: str, target: str, body: bytes, credentials: Credentials) -> bytes:
+        return sign(method, host, target, body, credentials, self._region, time.time(), service=self._service)

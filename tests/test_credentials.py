@@ -62,7 +62,7 @@ AZURE = {"url": "https://r.test"}
 async def test_a_key_or_token_is_a_line_made_once(protocol: str, settings: dict[str, str], line: bytes):
     credential = credential_of(backend(protocol, **settings))
     assert isinstance(credential, Static) and credential.lines == line
-    assert await credential.headers(*REQUEST) == line
+    assert await credential.headers(*REQUEST) == credential.at_once(*REQUEST) == line
     assert "the-" not in repr(credential)
 
 
@@ -170,7 +170,7 @@ async def test_a_token_is_renewed_ahead_of_its_end_and_goes_out_meanwhile():
     assert token.lines == lines(1)
     clock.ahead = 3600 - 220
     source.gate.clear()
-    assert token.lines is None  # due: so headers() is asked, and does not wait
+    assert token.lines is token.at_once(*REQUEST) is None  # due: so headers() is asked, and does not wait
     assert await asyncio.wait_for(token.headers(*REQUEST), 1) == lines(1)
     assert await asyncio.wait_for(token.headers(*REQUEST), 1) == lines(1)
     source.gate.set()

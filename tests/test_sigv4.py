@@ -328,12 +328,32 @@ def lines(raw: bytes) -> dict[bytes, bytes]:
 @pytest.mark.parametrize(("path", "query"), [(f"/model/{MODEL}/converse", ""), ("/model/a%2Fb/invoke", "x=1&a=2")])
 def test_we_sign_as_botocore_does(path: str, query: str, token: str | None) -> None:
     theirs = signed(path, query, credentials=TheirCredentials(KEY, SECRET, token))
-    ours = lines(sign("POST", "gateway.test:9000", path, query, BODY, Credentials(KEY, SECRET, token), REGION, NOW.timestamp()))
+    target = f"{path}?{query}" if query else path
+    ours = lines(sign("POST", "gateway.test:9000", target, BODY, Credentials(KEY, SECRET, token), REGION, NOW.timestamp()))
     assert ours == {name: value for name, value in theirs.headers.items() if name not in (b"host", b"content-type")}
 
 
+@calm
+@given(
+    st.lists(st.binary(max_size=80), min_size=1, max_size=3),
+    st.sampled_from(["/", "/model/a%3A0/converse"]),
+    st.text("abc=&", max_size=6),
+    st.text(min_size=1, max_size=90),
+    st.integers(0, 2),
+)
+def test_what_is_remembered_of_a_second_signs_as_botocore_does(
+    bodies: list[bytes], path: str, query: str, secret: str, later: int
+) -> None:
+    now, keys = NOW + timedelta(seconds=later), Credentials(KEY, secret)
+    for body in bodies:
+        theirs = signed(path, query, now=now, body=body, credentials=TheirCredentials(KEY, secret))
+        target = f"{path}?{query}" if query else path
+        ours = lines(sign("POST", "gateway.test:9000", target, body, keys, REGION, now.timestamp() + 0.9))
+        assert ours[b"authorization"] == theirs.headers[b"authorization"] and ours[b"x-amz-date"] == theirs.headers[b"x-amz-date"]
+
+
 def test_what_we_sign_we_believe() -> None:
-    head = lines(sign("POST", "h", "/model/a%3A0/converse", "", BODY, Credentials(KEY, SECRET), REGION, NOW.timestamp()))
+    head = lines(sign("POST", "h", "/model/a%3A0/converse", BODY, Credentials(KEY, SECRET), REGION, NOW.timestamp()))
     heard = Heard("POST", b"/model/a%3A0/converse", b"", {b"host": b"h", b"content-type": b"application/json", **head}, BODY)
     assert check(heard) == KEY
 
@@ -371,6 +391,19 @@ async def test_lasting_credentials_are_asked_for_once_and_in_a_thread() -> None:
     assert {credentials.id for credentials in found} == {"AKIA1"} and source.renewed == 1
     assert threading.get_ident() not in source.threads
     assert (await chain.credentials()).id == "AKIA1"
+
+
+async def test_a_request_is_signed_at_once_where_credentials_are_at_hand() -> None:
+    source = Source(left=10**6)
+    signer = Signer(REGION, chain=Chain(find=lambda: source))
+    request = "POST", "h", "/model/m/converse?a=1", BODY
+    assert signer.at_once(*request) is None and source.renewed == 0
+    assert lines(await signer.headers(*request)).keys() == {b"authorization", b"x-amz-date"}
+    await signer.headers(*request)  # looks when they end
+    assert b"AKIA1" in (signer.at_once(*request) or b"")
+    fleeting = Signer(REGION, chain=Chain(find=lambda: source, look=0))
+    await fleeting.headers(*request)
+    assert fleeting.at_once(*request) is None
 
 
 async def test_credentials_about_to_end_are_renewed_beside_the_request() -> None:
