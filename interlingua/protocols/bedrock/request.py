@@ -17,6 +17,7 @@ from interlingua.protocols.claude import claude
 from interlingua.protocols.strict_schema import dialect
 from interlingua.protocols.wire import (
     array,
+    as_array,
     as_obj,
     decode_json,
     encode_json,
@@ -145,27 +146,29 @@ _FIELDS: Final[dict[str, Callable[[Request, Any], None]]] = {
 
 
 def format_request(request: Request, target: Target, lose: Lose) -> Json:
-    own, kin = bool(note(request, NAME, "~own")), family(target.model)
+    mine = request.extras.get(NAME, {}) if request.extras else request.extras
+    own, kin, idle = "~own" in mine, family(target.model), mine.get("~idle") or {}
     marks = Marks(own, kin, lose)
     turns = Turns(request, target, marks, lose)
     turns.write()
     out: Json = {}
-    idle: Json = note(request, NAME, "~idle") or {}
     if (messages := turns.messages()) or not own or "messages" in idle:
         out["messages"] = messages
     if turns.system:
         out["system"] = turns.system
     if inference := _format_inference(request, target, own, lose):
         out["inferenceConfig"] = inference
-    format_tool_config(request, target, kin, turns, marks, out, lose)
+    if request.tools or request.tool_choice is not None or turns.used:
+        format_tool_config(request, target, turns, marks, out, lose)
     thinks = request.reasoning is not None and format_reasoning(request.reasoning, request, target, kin, turns, out, lose)
     _format_sampling(request, target, out, own, thinks, lose)
     if request.output is not None:
         _format_output(request.output, target, kin, out, own, lose)
     format_top_k(request, target, kin, own, thinks, out, lose)
     _lose_rest(request, lose)
-    marks.trim(as_obj(out.get("toolConfig")).get("tools", []), turns.system, *turns.contents())
-    if (kin.thinks == "claude" and request.stop and not own) or note(request, NAME, STOP_TOLD):
+    if marks.too_many:
+        marks.trim(as_array(as_obj(out.get("toolConfig")).get("tools")), turns.system, *turns.contents())
+    if (kin.thinks == "claude" and request.stop and not own) or STOP_TOLD in mine:
         out[_PATHS] = _STOP
     if request.extras:
         foreign(request, NAME, "", lose)
@@ -191,13 +194,17 @@ def _format_inference(request: Request, target: Target, own: bool, lose: Lose) -
     stop = request.stop if own else [word for word in request.stop if word and not word.isspace()]
     if len(stop) < len(request.stop):
         lose("stop", "changed", "Bedrock refuses a blank stop sequence")
-    if stop or note(request, NAME, "~stop"):
+    if stop or (own and note(request, NAME, "~stop")):
         out["stopSequences"] = stop
     return out
 
 
 def _format_sampling(request: Request, target: Target, out: Json, own: bool, thinks: bool, lose: Lose) -> None:
-    said = {key: value for key in ("temperature", "top_p") if (value := getattr(request, key)) is not None}
+    said: Json = {}
+    if request.temperature is not None:
+        said["temperature"] = request.temperature
+    if request.top_p is not None:
+        said["top_p"] = request.top_p
     if not said:
         return
     if not target.facts.sampling or (thinks and not own):
@@ -243,10 +250,21 @@ def _format_output(output: Output, target: Target, kin: Family, out: Json, own: 
 
 def _lose_rest(request: Request, lose: Lose) -> None:
     """What Converse has no field for; a value that asks for nothing is no loss."""
-    rows = (("seed", None), ("n", 1), ("frequency_penalty", 0), ("presence_penalty", 0), ("logprobs", None), ("user", None))
-    for key, idle in rows:
-        value = getattr(request, key)
-        if value is not None and value != idle:
-            lose(key, "dropped", "Bedrock has no such parameter")
+    if request.seed is not None:
+        _lose_parameter("seed", lose)
+    if request.n is not None and request.n != 1:
+        _lose_parameter("n", lose)
+    if request.frequency_penalty:
+        _lose_parameter("frequency_penalty", lose)
+    if request.presence_penalty:
+        _lose_parameter("presence_penalty", lose)
+    if request.logprobs is not None:
+        _lose_parameter("logprobs", lose)
+    if request.user is not None:
+        _lose_parameter("user", lose)
     if request.top_logprobs:
-        lose("top_logprobs", "dropped", "Bedrock has no such parameter")
+        _lose_parameter("top_logprobs", lose)
+
+
+def _lose_parameter(name: str, lose: Lose) -> None:
+    lose(name, "dropped", "Bedrock has no such parameter")

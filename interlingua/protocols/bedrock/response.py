@@ -95,11 +95,13 @@ def _parse_response(body: Json) -> Response:
     choice = Choice(parts=parse_content(content, "output.message.content", backend=True))
     message.pop("role", None)
     choice.finish = take_finish(body)
-    keep_in(choice, NAME, "output", {f"message.{key}": value for key, value in message.items()})
+    if message:
+        keep_in(choice, NAME, "output", {f"message.{key}": value for key, value in message.items()})
     usage = body.pop("usage", None)
     response = Response(choices=[choice], usage=None if usage is None else parse_usage(obj(usage, "usage")))
     take_metrics(response, body)
-    keep(response, NAME, body)
+    if body:
+        keep(response, NAME, body)
     return response
 
 

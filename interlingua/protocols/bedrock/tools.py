@@ -1,6 +1,9 @@
 """toolConfig: the tools, their choice, and the tools that Bedrock wants defined because the history uses them."""
 
+from functools import partial
 from typing import Any, Final, cast
+
+from msgspec import Raw
 
 from interlingua.ir import Function, Json, Request, ServerTool, ToolChoice
 from interlingua.protocols import Lose, Target
@@ -10,6 +13,7 @@ from interlingua.protocols.bedrock.parts import give_back, take_mark
 from interlingua.protocols.bedrock.toolnames import wire_name
 from interlingua.protocols.bedrock.turns import Marks, Turns
 from interlingua.protocols.claude import claude
+from interlingua.protocols.shared import written
 from interlingua.protocols.strict_schema import dialect
 from interlingua.protocols.wire import (
     array,
@@ -81,15 +85,14 @@ def _parse_choice(request: Request, d: Json) -> None:
 # Writing
 
 
-def format_tool_config(request: Request, target: Target, kin: Family, turns: Turns, marks: Marks, out: Json, lose: Lose) -> None:
-    own = bool(note(request, NAME, "~own"))
-    choice = request.tool_choice
+def format_tool_config(request: Request, target: Target, turns: Turns, marks: Marks, out: Json, lose: Lose) -> None:
+    own, kin, choice = marks.own, marks.kin, request.tool_choice
     if request.tools and choice is not None and choice.mode == "none" and not turns.used:
         lose("tools", "dropped", "none may be called, and Bedrock has no such choice")
         if choice.parallel is not None:
             lose("tool_choice.parallel", "dropped", "there are no tools to call")
         return
-    tools = _format_tools(request, target, kin, own, marks, lose)
+    tools = _format_tools(request, target, marks, lose)
     if not tools and turns.used and not own:
         tools = [{"toolSpec": {"name": wire_name(name), "inputSchema": {"json": _EMPTY}}} for name in turns.used]
         lose("tools", "added", "Bedrock wants the tools defined that the history tells of")
@@ -106,9 +109,17 @@ def format_tool_config(request: Request, target: Target, kin: Family, turns: Tur
     out["toolConfig"] = config
 
 
-def _format_tools(request: Request, target: Target, kin: Family, own: bool, marks: Marks, lose: Lose) -> list[Json]:
+def _format_tools(request: Request, target: Target, marks: Marks, lose: Lose) -> Raw | list[Json]:
+    """What a model is sent of tools is remembered, but for those with marks, which depend on how many the whole request has."""
+    write = partial(_write_tools, request.tools, target, marks)
+    if any(tool.cache is not None for tool in request.tools if type(tool) is Function):
+        return write(lose)
+    return written(request.tools, (NAME, target.model, marks.own), write, lose)
+
+
+def _write_tools(tools: list[Function | ServerTool], target: Target, marks: Marks, lose: Lose) -> list[Json]:
     out: list[Json] = []
-    for i, tool in enumerate(request.tools):
+    for i, tool in enumerate(tools):
         path = f"tools[{i}]"
         if isinstance(tool, ServerTool):
             if tool.origin == NAME:
@@ -116,7 +127,7 @@ def _format_tools(request: Request, target: Target, kin: Family, own: bool, mark
             else:
                 lose(path, "dropped", f"{tool.kind} runs only on {tool.origin}")
             continue
-        out.append(_format_tool(tool, path, target, kin, own, lose))
+        out.append(_format_tool(tool, path, target, marks.kin, marks.own, lose))
         if tool.cache is not None:
             marks.put(out, tool.cache, note(tool, NAME, "~cachePoint"), path, "tools")
     return out

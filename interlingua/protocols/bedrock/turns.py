@@ -6,12 +6,14 @@ after reasoning or after a document that is no PDF. What a Bedrock client wrote 
 """
 
 import re
-from typing import Final, assert_never, cast
+from typing import Final, TypeGuard, assert_never
 from zlib import crc32
+
+from msgspec import Struct
 
 from interlingua.ir import AnyPart, Cache, Json, Media, Message, Opaque, Request, Text, Thinking, ToolCall, ToolResult
 from interlingua.protocols import Lose, Target
-from interlingua.protocols.bedrock.family import Family, Section, family
+from interlingua.protocols.bedrock.family import Family, Section
 from interlingua.protocols.bedrock.formats import format_of
 from interlingua.protocols.bedrock.names import NAME
 from interlingua.protocols.bedrock.parts import (
@@ -37,18 +39,18 @@ _IN_RESULTS: Final = frozenset(("text", "image", "document", "video", "searchRes
 
 
 class Marks:
-    """The cachePoints of one request."""
+    """The cachePoints of one request. `own`: a Bedrock client wrote it; `kin`: the family of its model."""
 
     def __init__(self, own: bool, kin: Family, lose: Lose) -> None:
-        self._own, self._kin, self._lose = own, kin, lose
+        self.own, self.kin, self._lose = own, kin, lose
         self._set: list[tuple[int, Json, str]] = []
 
     def put(self, content: list[Json], cache: Cache, more: Json | None, path: str, section: Section) -> None:
         """Marks what `content` ends with; `more` is what else Bedrock's own mark said."""
-        if not self._own and section not in self._kin.caches:
+        if not self.own and section not in self.kin.caches:
             return self._lose(f"{path}.cache", "dropped", f"the model caches no {section}")
         place = len(content)
-        while place and not self._own and _unmarkable(content[place - 1]):
+        while place and not self.own and _unmarkable(content[place - 1]):
             place -= 1
         if place < len(content):
             if not place or "cachePoint" in content[place - 1]:
@@ -56,17 +58,19 @@ class Marks:
             self._lose(f"{path}.cache", "changed", "stands before it: after it no cachePoint may")
         mark: Json = {"type": "default"}
         if cache.ttl is not None:
-            mark["ttl"] = cache.ttl if self._own or cache.ttl in _TTLS else "1h"
+            mark["ttl"] = cache.ttl if self.own or cache.ttl in _TTLS else "1h"
             if mark["ttl"] != cache.ttl:
                 self._lose(f"{path}.cache.ttl", "changed", "Bedrock keeps a cache for 5m or 1h")
         block: Json = {"cachePoint": {**mark, **(more or {})}}
         content.insert(place, block)
         self._set.append((_ORDER.index(section), block, path))
 
+    @property
+    def too_many(self) -> bool:
+        return len(self._set) > _MAX_MARKS and not self.own
+
     def trim(self, *contents: list[Json]) -> None:
         """Takes off all but the last four, which is what models accept."""
-        if len(self._set) <= _MAX_MARKS or self._own:
-            return
         extra = sorted(self._set, key=lambda row: row[0])[:-_MAX_MARKS]
         taken = {id(block) for _, block, _ in extra}
         for content in contents:
@@ -80,13 +84,15 @@ def _unmarkable(block: Json) -> bool:
     return "reasoningContent" in block or (document is not None and document.get("format") != "pdf")
 
 
-class _Turn:
-    """A message under way. `results`: how many blocks of the content are its results, marks included; `paths`: of the rest."""
+class _Turn(Struct, gc=False):
+    """A message under way. `results`: how many blocks of the content are its results, marks included; `places`: of the IR's
+    messages that the rest is from; `wire`: the message itself."""
 
-    __slots__ = ("content", "paths", "results", "role", "wire")
-
-    def __init__(self, role: str, content: list[Json], results: int, path: str, wire: Json) -> None:
-        self.role, self.content, self.results, self.paths, self.wire = role, content, results, [path], wire
+    role: str
+    content: list[Json]
+    results: int
+    places: list[int]
+    wire: Json
 
 
 class Turns:
@@ -98,34 +104,39 @@ class Turns:
         self.used: dict[str, None] = {}  # the tools that the history tells of
         self._turns: list[_Turn] = []
         self._request, self._marks, self._lose = request, marks, lose
-        self._own = bool(note(request, NAME, "~own"))
+        self._own, self._kin = marks.own, marks.kin
         self._claude = target.facts.family == "claude"
-        self._kin = family(target.model)
         self._mid_system = claude(target.model).mid_system
         self._documents: set[str] = set()  # names given
+        self._shown = False  # whether there is a document in a turn
         self._last_system = (-1, 0)  # the last system message hoisted: its place, and its first block's
 
     def write(self) -> None:
         for i, message in enumerate(self._request.messages):
-            if message.role in ("system", "developer"):
+            role, parts = message.role, message.parts
+            if role in ("system", "developer"):
                 self._write_system(message, i)
+            elif len(parts) == 1 and plain(words := parts[0]) and not message.extras:
+                self._add("assistant" if role == "assistant" else "user", [], [{"text": words.text}], i)
             else:
-                self._write_turn(message, f"messages[{i}]")
+                self._write_turn(message, i)
         if self._own:
             return
         if not self._turns and self.system:
             place, start = self._last_system
-            self._add("user", [], self.system[start:], f"messages[{place}]", {})
+            self._add("user", [], self.system[start:], place)
             del self.system[start:]
             self._lose(f"messages[{place}]", "changed", "with no other turn to answer, it is sent as the user's")
         if self._turns and self._turns[0].role == "assistant":
-            self._turns.insert(0, _Turn("user", [{"text": OPENING}], 0, "messages", {}))
+            content: list[Json] = [{"text": OPENING}]
+            self._turns.insert(0, _Turn("user", content, 0, [0], {"role": "user", "content": content}))
             self._lose("messages", "added", "the user speaks first at Bedrock: a word to begin with")
-        for turn in self._turns:
-            self._settle(turn)
+        if self._shown or not self._kin.mixes_results:
+            for turn in self._turns:
+                self._settle(turn)
 
     def messages(self) -> list[Json]:
-        return [{"role": turn.role, "content": turn.content, **turn.wire} for turn in self._turns]
+        return [turn.wire for turn in self._turns]
 
     def contents(self) -> list[list[Json]]:
         return [turn.content for turn in self._turns]
@@ -135,55 +146,58 @@ class Turns:
         rows = {"reasoningContent": "thinking", "toolResult": "tool_result", "toolUse": "tool_use"}
         return [(turn.role, [rows.get(next(iter(block)), "other") for block in turn.content]) for turn in self._turns]
 
-    def _write_turn(self, message: Message, path: str) -> None:
+    def _write_turn(self, message: Message, i: int) -> None:
         role = "assistant" if message.role == "assistant" else "user"
-        parts = message.parts
-        if len(parts) == 1 and not message.extras and plain(parts[0]):
-            return self._add(role, [], [{"text": cast(Text, parts[0]).text}], path, {})
+        parts, path = message.parts, f"messages[{i}]"
         results: list[Json] = []
         rest: list[Json] = []
         alone = role == "assistant" and not self._own and not self._kin.mixes_calls and _calls(parts)
         for j, part in enumerate(parts):
+            if type(part) is Text and not alone and plain(part):
+                rest.append({"text": part.text})
+                continue
             where = f"{path}.parts[{j}]"
             if alone and not isinstance(part, ToolCall):
                 self._lose(where, "dropped", "the model takes nothing beside tool calls")
                 continue
-            first = isinstance(part, ToolResult) and not self._own
-            block = self.block(part, where, role)
-            if block is None:
+            if (block := self.block(part, where, role)) is None:
                 continue
-            if first and rest:
-                self._lose(where, "changed", "results stand before what else the turn says")
-            into = results if first else rest
+            into, cache = rest, part.cache
+            if type(part) is ToolResult:
+                if not self._own:
+                    into = results
+                    if rest:
+                        self._lose(where, "changed", "results stand before what else the turn says")
+                cache = cache or self._inner_cache(part, where)
             into.append(block)
-            cache = part.cache or (self._inner_cache(part, where) if isinstance(part, ToolResult) else None)
             if cache is not None:
                 self._marks.put(into, cache, note(part, NAME, "~cachePoint"), where, "messages")
-        wire: Json = {}
+        wire: Json | None = None
         if message.extras:
             foreign(message, NAME, path, self._lose)
-            give_back(wire, message)
+            wire = give_back({}, message)
         if results or rest or self._own:
-            self._add(role, results, rest, path, wire)
+            self._add(role, results, rest, i, wire)
         else:
             self._lose(path, "dropped", "Bedrock refuses an empty turn")
 
-    def _add(self, role: str, results: list[Json], rest: list[Json], path: str, wire: Json) -> None:
+    def _add(self, role: str, results: list[Json], rest: list[Json], i: int, wire: Json | None = None) -> None:
         """A turn of its own, or, where the last is of the same role, more of that."""
         last = self._turns[-1] if self._turns else None
         if last is None or last.role != role or self._own:
-            content = results + rest
-            self._turns.append(_Turn(role, content, len(results), path, wire))
+            content = results + rest if results else rest
+            said: Json = {"role": role, "content": content}
+            self._turns.append(_Turn(role, content, len(results), [i], said | wire if wire else said))
             return
         if results and len(last.content) > last.results:
-            self._lose(path, "changed", "results stand before what else the turn says")
+            self._lose(f"messages[{i}]", "changed", "results stand before what else the turn says")
         last.content[last.results : last.results] = results
         last.results += len(results)
         last.content += rest
-        for key in wire:
-            self._lose(f"{path}.{key}", "dropped", "the turn is joined with the one before")
+        for key in wire or ():
+            self._lose(f"messages[{i}].{key}", "dropped", "the turn is joined with the one before")
         if rest:
-            last.paths.append(path)
+            last.places.append(i)
 
     def _settle(self, turn: _Turn) -> None:
         """Sees to what a whole turn must be."""
@@ -195,7 +209,7 @@ class Turns:
         named = next((block["document"].get("name") for block in content if "document" in block), None)
         if named is not None and not any("text" in block or "guardContent" in block for block in content):
             content.append({"text": f"[{named}]"})
-            self._lose(turn.paths[-1], "added", "a document needs words beside it: its name, in brackets")
+            self._lose(f"messages[{turn.places[-1]}]", "added", "a document needs words beside it: its name, in brackets")
 
     def _fold_in(self, turn: _Turn) -> None:
         """For models that take no words beside results: they are told inside the last."""
@@ -204,8 +218,8 @@ class Turns:
         last = next(block["toolResult"] for block in reversed(kept) if "toolResult" in block)
         last["content"] = [*last["content"], *(block for block in rest if next(iter(block)) in _IN_RESULTS)]
         turn.content[:] = kept + [block for block in rest if "cachePoint" in block][-1:]
-        for path in turn.paths:
-            self._lose(path, "changed", "the model takes nothing beside tool results: told inside the last")
+        for i in turn.places:
+            self._lose(f"messages[{i}]", "changed", "the model takes nothing beside tool results: told inside the last")
 
     # system
 
@@ -226,11 +240,11 @@ class Turns:
             foreign(message, NAME, path, self._lose)
             give_back(wire, message)
         if own_turn:
-            self._turns.append(_Turn("system", blocks, 0, path, wire))
+            self._add("system", [], blocks, i, wire)
         elif spelled is not None or not self._turns:
             self._hoist(blocks, i)
         elif blocks and self._mid_system and self._turns[-1].role in ("user", "system") and self._answered_next(i):
-            self._add("system", [], blocks, path, {})
+            self._add("system", [], blocks, i)
         elif blocks:
             self._hoist(blocks, i)
             self._lose(path, "changed", "said at the start: a system message cannot stand here")
@@ -271,6 +285,7 @@ class Turns:
         if part.extras:
             foreign(part, NAME, path, self._lose)
             give_back(out, part)
+        self._shown = self._shown or "document" in out
         return out
 
     def _drop(self, path: str, why: str) -> None:
@@ -334,18 +349,23 @@ class Turns:
             return self._drop(path, "only a user brings results")
         content: list[Json] = []
         for k, inner in enumerate(part.parts):
+            if plain(inner):
+                content.append({"text": inner.text})
+                continue
             where = f"{path}.parts[{k}]"
             if inner.cache is not None and part.cache is not None:
                 self._drop(f"{where}.cache", "its result is marked")
             if (block := self._inner(inner, where)) is not None:
                 content.append(block)
         out: Json = {"toolUseId": part.id if self._own else tied(part.id), "content": content}
+        status = note(part, NAME, "~status") if part.extras else None
         if part.error and not (self._own or self._kin.statuses):
             self._lose(f"{path}.error", "dropped", "the model takes no status of a result")
-        elif part.error or note(part, NAME, "~status") is not None:
-            out["status"] = "error" if part.error else note(part, NAME, "~status")
-        self.used.setdefault(self.names.get(part.id) or part.name or "tool")
-        if part.name is not None and self.names.get(part.id) != part.name:
+        elif part.error or status is not None:
+            out["status"] = "error" if part.error else status
+        name = self.names.get(part.id)
+        self.used.setdefault(name or part.name or "tool")
+        if part.name is not None and name != part.name:
             self._lose(f"{path}.name", "dropped", "a result names its call by id alone")
         return {"toolResult": out}
 
@@ -450,17 +470,11 @@ class Turns:
             self._lose(f"{path}.name", "changed", "Bedrock takes few characters, and no name twice")
 
 
-def plain(part: AnyPart) -> bool:
+def plain(part: AnyPart) -> TypeGuard[Text]:
     """Whether a part is but text, and one that Bedrock takes."""
-    return (
-        type(part) is Text
-        and bool(part.text)
-        and not part.text.isspace()
-        and not part.extras
-        and not part.citations
-        and not part.refusal
-        and part.cache is part.signature is None
-    )
+    if type(part) is not Text or part.extras or part.citations or part.refusal or part.cache or part.signature:
+        return False
+    return bool(part.text) and not part.text.isspace()
 
 
 def _calls(parts: list[AnyPart]) -> bool:
