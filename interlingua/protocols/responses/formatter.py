@@ -6,9 +6,11 @@ but a seal.
 Source: types.responses.response_stream_event and the events it names.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from interlingua.framing import Out
 from interlingua.ir import (
@@ -58,53 +60,33 @@ _ARGUMENTS: Final = "response.function_call_arguments.delta"
 _DELTA: Final = b'{"type":"response.output_text.delta","item_id":%b,"output_index":%d,"content_index":%d,"logprobs":[],"delta":'
 
 
-class _Message:
-    """A message under way: its item, and how many of its texts are still open."""
+class _Message(Struct):
+    """A message under way: its item, and how many of its texts are still open. `over`: no more texts will come."""
 
-    __slots__ = ("index", "item", "open", "over")
-
-    def __init__(self, index: int, item: Json) -> None:
-        self.index, self.item = index, item
-        self.open = 0
-        self.over = False  # no more texts will come
+    index: int
+    item: Json
+    open: int = 0
+    over: bool = False
 
 
-class _Shown:
+class _Shown(Struct):
     """A part under way, and where it is on the wire once it has begun."""
 
-    __slots__ = (
-        "annotations",
-        "content",
-        "free",
-        "head",
-        "id",
-        "index",
-        "kind",
-        "logprobs",
-        "message",
-        "part",
-        "place",
-        "sections",
-        "signed",
-        "waiting",
-        "words",
-    )
-
-    def __init__(self, part: AnyPart, place: int) -> None:
-        self.part, self.place = part, place
-        self.index: int | None = None  # of its item; None until it is shown
-        self.id = ""
-        self.message: _Message | None = None
-        self.content = 0  # place in its message's content
-        self.head = b""  # of its common delta, encoded once
-        self.kind = _WORDS  # the name of that event
-        self.words: list[str] = []
-        self.sections: list[list[str]] = []  # of reasoning
-        self.annotations: list[Json] = []
-        self.waiting: list[Citation] = []  # those of all of a text, whose end is known at its end
-        self.logprobs: list[Json] = []
-        self.signed = False  # its signature has been told
-        self.free: FreeText | None = None  # of a custom tool's call
+    part: AnyPart
+    place: int
+    index: int | None = None  # of its item; None until it is shown
+    id: str = ""
+    message: _Message | None = None
+    content: int = 0  # place in its message's content
+    head: bytes = b""  # of its common delta, encoded once
+    kind: str = _WORDS  # the name of that event
+    words: list[str] = []
+    sections: list[list[str]] = []  # of reasoning
+    annotations: list[Json] = []
+    waiting: list[Citation] = []  # those of all of a text, whose end is known at its end
+    logprobs: list[Json] = []
+    signed: bool = False  # its signature has been told
+    free: FreeText | None = None  # of a custom tool's call
 
 
 class Formatter:
@@ -129,15 +111,24 @@ class Formatter:
 
     def feed(self, events: list[AnyEvent]) -> list[Out]:
         out: list[Out] = []
+        parts, number = self._shown, self._next
         for event in events:
-            shown = self._shown.get(event.index) if type(event) is PartDelta and event.choice == 0 else None
-            if shown is None or type(event) is not PartDelta or event.logprobs or event.citation or event.signature:
-                self._event(event, out)
-            elif shown.head:  # the common delta
-                shown.words.append(event.text)
-                out.append(self._spliced(shown.kind, shown.head, encode_json(event.text)))
+            if (
+                type(event) is PartDelta
+                and not event.choice
+                and (shown := parts.get(event.index)) is not None
+                and shown.head
+                and not (event.logprobs or event.citation or event.signature)
+            ):  # the common delta
+                words = event.text
+                shown.words.append(words)
+                out.append(Out(shown.head + encode_json(words) + _numbered(number), shown.kind))
+                number += 1
             else:
-                self._delta(event, shown, out)
+                self._next = number
+                self._event(event, out)
+                number = self._next
+        self._next = number
         return out
 
     def _event(self, event: AnyEvent, out: list[Out]) -> None:
@@ -176,7 +167,7 @@ class Formatter:
     def _spliced(self, kind: str, head: bytes, value: bytes) -> Out:
         """An event whose last field but its number is `value`."""
         self._next += 1
-        return Out(b'%b%b,"sequence_number":%d}' % (head, value, self._next - 1), kind)
+        return Out(head + value + _numbered(self._next - 1), kind)
 
     def _lifecycle(self, kind: str, status: Json, usage: Json | None, out: list[Out]) -> None:
         items = [item for item in self._items if item is not None]
@@ -528,6 +519,12 @@ class Formatter:
         self._emit(out, f"{kind}.done", **place, **{field: item[field]})
         self._items[index] = item
         self._emit(out, "response.output_item.done", output_index=index, item=item)
+
+
+@lru_cache(maxsize=1024)
+def _numbered(number: int) -> bytes:
+    """The end of an event."""
+    return b',"sequence_number":%d}' % number
 
 
 def _torn(shown: _Shown) -> bool:

@@ -15,7 +15,7 @@ from interlingua.ir import AnyPart, Json, Message, Opaque, Role, Signature, Text
 from interlingua.protocols import wire
 from interlingua.protocols.responses.names import CARRIED, NAME
 from interlingua.protocols.responses.parts import parse_content
-from interlingua.protocols.responses.tools import take_call
+from interlingua.protocols.responses.tools import plain_call, take_call
 from interlingua.protocols.wire import array, as_obj, keep, need, obj, text
 
 BREAK: Final = "\n\n"  # between the sections of a summary, where they are one text
@@ -24,18 +24,20 @@ _ROLES: Final = ("user", "assistant", "system", "developer")
 _HEAD: Final = ("type", "role", "id", "status")  # of an item, beside what it says
 _ID_LIMIT: Final = 64
 _NOTHING: Final = Text()  # a turn without words
-_THEIRS: Final = frozenset(
+_TURNS: Final = frozenset(
     {
         "additional_tools",
         "compaction",
+        "function_call",
         "image_generation_call",
         "mcp_approval_request",
         "mcp_list_tools",
         "program",
         "program_output",
+        "reasoning",
         "tool_search_output",
     }
-)  # items of the service's own beside those named `*_call`
+)  # items of an assistant's turn, beside its messages and those named `*_call`
 
 
 def short_id(id_: str) -> str:
@@ -47,15 +49,20 @@ def short_id(id_: str) -> str:
 
 
 class Turn:
-    """Reads the items of one assistant's turn into parts."""
+    """Reads the items of one assistant's turn into parts. `holder`: the field whose items they are."""
 
-    __slots__ = ("parts", "_pending")
+    __slots__ = ("_holder", "_pending", "parts")
 
-    def __init__(self) -> None:
+    def __init__(self, holder: str) -> None:
         self.parts: list[AnyPart] = []
+        self._holder = holder
         self._pending: Signature | None = None  # for the part that comes next
 
-    def read(self, d: Json, kind: str, path: str) -> None:
+    def read(self, d: Json, kind: str, i: int) -> None:
+        """Item `i`, which is of this `kind`."""
+        if (part := self._common(d, kind)) is not None:
+            return self._add(part)
+        path = f"{self._holder}[{i}]"
         match kind:
             case "message":
                 self._message(d, path)
@@ -66,12 +73,21 @@ class Turn:
             case _:
                 self._add(Opaque(origin=NAME, data=d))
 
+    def _common(self, d: Json, kind: str) -> AnyPart | None:
+        """What an item that says no more than it must is, as nearly all do: a string, or a call."""
+        if kind == "function_call":
+            return plain_call(d)
+        content = d.get("content")
+        if type(content) is not str or len(d) != 2 or "role" not in d or (self.parts and type(self.parts[-1]) is Text):
+            return None
+        return Text(text=content)
+
     def end(self) -> list[AnyPart]:
         """The parts; a signature whose part did not come has one of its own."""
         if self._pending is not None:
             self._add(Text())
         if len(self.parts) == 1 and self.parts[0] == _NOTHING:
-            return []
+            self.parts.clear()
         return self.parts
 
     def _add(self, part: AnyPart) -> None:
@@ -156,47 +172,55 @@ def _texts(value: Any, path: str) -> list[str]:
 
 def parse_input(value: Any) -> list[Message]:
     """The messages of a request's `input` list."""
-    messages: list[Message] = []
-    turn: Turn | None = None
-    holder = last = Message(role="assistant")
+    reader = _Input()
     for i, item in enumerate(array(value, "input")):
-        d = as_obj(item) or obj(item, f"input[{i}]")
-        role, kind = d.get("role"), d.get("type") or ("message" if "role" in d else "item_reference")
-        if kind == "message" and role in _PLAIN_ROLES:
-            if turn is not None:
-                holder.parts, turn = turn.end(), None
-            messages.append(_message(d, role, i))
-        elif type(kind) is str and _is_assistants(kind, role):
-            if turn is None:
-                turn, holder = Turn(), Message(role="assistant")
-                messages.append(holder)
-            turn.read(d, kind, f"input[{i}]")
+        d: Json = item if item.__class__ is dict else obj(item, f"input[{i}]")
+        role, words = d.get("role"), d.get("content")
+        if role in _PLAIN_ROLES and type(words) is str and len(d) == 2:  # the item that most are
+            if reader.turn is not None:
+                reader.end_turn()
+            reader.messages.append(Message(role=role, parts=[Text(text=words)]))
         else:
-            if turn is not None:
-                holder.parts, turn = turn.end(), None
-            message = _other(d, kind, i)
-            if message.role == "tool" and messages and messages[-1] is last:
-                last.parts = last.parts + message.parts  # the results of one turn are one
-                continue
-            messages.append(message)
-            if message.role == "tool":
-                last = message
-    if turn is not None:
-        holder.parts = turn.end()
-    return messages
+            reader.read(d, role, i)
+    reader.end_turn()
+    return reader.messages
 
 
-def _is_assistants(kind: str, role: Any) -> bool:
-    if kind == "message":
-        return role == "assistant"
-    return kind in ("reasoning", "function_call") or kind.endswith("_call") or kind in _THEIRS
+class _Input:
+    """Reads the items of an input into messages."""
+
+    __slots__ = ("_results", "messages", "turn")
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.turn: Turn | None = None  # of the assistant's, under way
+        self._results: Message | None = None  # the last of the tools'
+
+    def end_turn(self) -> None:
+        if self.turn is not None:
+            self.turn.end()
+            self.turn = None
+
+    def read(self, d: Json, role: Any, i: int) -> None:
+        kind = d.get("type") or ("message" if "role" in d else "item_reference")
+        if kind == "message" and role == "assistant" or type(kind) is str and (kind in _TURNS or kind.endswith("_call")):
+            if self.turn is None:
+                self.turn = Turn("input")
+                self.messages.append(Message(role="assistant", parts=self.turn.parts))
+            return self.turn.read(d, kind, i)
+        self.end_turn()
+        message = _message(d, role, i) if kind == "message" and role in _PLAIN_ROLES else _other(d, kind, i)
+        last = self._results
+        if message.role == "tool" and last is not None and self.messages[-1] is last:
+            last.parts += message.parts  # the results of one turn are one
+            return
+        self.messages.append(message)
+        if message.role == "tool":
+            self._results = message
 
 
 def _message(d: Json, role: Role, i: int) -> Message:
-    content = d.get("content")
-    if type(content) is str and content and len(d) == 2:
-        return Message(role=role, parts=[Text(text=content)])
-    path = f"input[{i}]"
+    content, path = d.get("content"), f"input[{i}]"
     if content is None:
         raise InvalidRequest(f"{path}.content is required", param=f"{path}.content")
     message = Message(role=role, parts=parse_content(content, f"{path}.content", "input_text"))
@@ -211,6 +235,8 @@ def _message(d: Json, role: Role, i: int) -> Message:
 
 
 def _other(d: Json, kind: Any, i: int) -> Message:
+    if kind == "function_call_output" and (common := _common_result(d)) is not None:
+        return Message(role="tool", parts=[common])
     path = f"input[{i}]"
     if kind == "message":
         wire.choice(d.get("role"), f"{path}.role", _ROLES)
@@ -220,6 +246,14 @@ def _other(d: Json, kind: Any, i: int) -> Message:
         return Message(role="tool", parts=[_result(dict(d), path)])
     role: Role = "tool" if kind.endswith("_output") else "user"
     return Message(role=role, parts=[Opaque(origin=NAME, data=d)])
+
+
+def _common_result(d: Json) -> ToolResult | None:
+    """The result that nearly all are: a string, of a call."""
+    id_, words = d.get("call_id"), d.get("output")
+    if not words or type(words) is not str or type(id_) is not str or len(d) != 3:
+        return None
+    return ToolResult(id=id_, parts=[Text(text=words)])
 
 
 def _result(d: Json, path: str) -> ToolResult:

@@ -6,6 +6,8 @@ response_output_refusal(_param).
 
 from typing import Any, Final
 
+from msgspec import Struct
+
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Cache, Citation, Json, Media, Opaque, Text, TokenLogprob
 from interlingua.protocols import Lose, wire
@@ -20,16 +22,13 @@ _AUDIO_MIME: Final = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 _DETAIL: Final = "image_url.detail"  # among VENDOR's extras: the older API's own name of it
 
 
-class Spot:
+class Spot(Struct):
     """Where in the IR the writer is. A path is spelled out only when something is lost there."""
 
-    __slots__ = ("i", "j", "k", "report")
-
-    def __init__(self, report: Lose) -> None:
-        self.report = report
-        self.i = -1  # the message; -1: the answer
-        self.j = -1
-        self.k = -1  # a part of a tool's result
+    report: Lose
+    i: int = -1  # the message; -1: the answer
+    j: int = -1
+    k: int = -1  # a part of a tool's result
 
     def path(self) -> str:
         holder = f"messages[{self.i}]" if self.i >= 0 else "response.choices[0]"

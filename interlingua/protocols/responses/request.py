@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, get_args
 
+from msgspec import Struct
+
 from interlingua.ir import Effort, Json, Message, Output, Reasoning, Request, Text, ToolChoice
 from interlingua.losses import How
 from interlingua.protocols import Lose, Target, wire
@@ -32,14 +34,11 @@ _HAS_HISTORY: Final = ("previous_response_id", "conversation", "prompt")
 # Reading
 
 
-class _Rest:
+class _Rest(Struct):
     """What a request says beside the IR: this protocol's own, and what is the vendor's."""
 
-    __slots__ = ("mine", "shared")
-
-    def __init__(self) -> None:
-        self.mine: Json = {}
-        self.shared: Json = {}
+    mine: Json = {}
+    shared: Json = {}
 
 
 def parse_request(body: Json, model: str | None = None, stream: bool | None = None) -> Request:
@@ -217,7 +216,8 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
         out["tools"] = []
     if request.tool_choice is not None:
         format_tool_choice(request.tool_choice, request, target, out, lose)
-    format_text(request, out, lose)
+    if (words := text_of(request, lose)) or "~text" in mine:
+        out["text"] = words
     if request.reasoning is not None:
         _format_reasoning(request.reasoning, target, out, lose)
     if request.stream:
@@ -257,15 +257,14 @@ def _format_limits(request: Request, target: Target, own: bool, out: Json, lose:
         lose("stop", "dropped", "the Responses API has no stop sequences")
 
 
-def format_text(request: Request, out: Json, lose: Lose) -> None:
-    mine = request.extras.get(NAME, {})
+def text_of(request: Request, lose: Lose) -> Json:
+    """What `text` says."""
     said: Json = {}
     if request.output is not None:
         said["format"] = _format_output(request.output, lose)
     if (verbosity := request.extras.get(VENDOR, {}).get("verbosity")) is not None:
         said["verbosity"] = verbosity
-    if said or "~text" in mine:
-        out["text"] = said
+    return said
 
 
 def _format_output(output: Output, lose: Lose) -> Json:

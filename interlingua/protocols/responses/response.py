@@ -4,6 +4,7 @@ What a response only repeats of its request (`_ECHO`) is a note, never a loss. A
 was the model that failed, whose answer it then still is (an error of type `model_error`).
 """
 
+from functools import partial
 from typing import Any, Final, assert_never
 
 from interlingua.errors import InterlinguaError, ProviderFailure, UpstreamGarbage
@@ -30,8 +31,9 @@ from interlingua.protocols.openai_errors import failure_of
 from interlingua.protocols.responses.items import Turn, must_seal, reasoning_item, sealed_item
 from interlingua.protocols.responses.names import NAME, VENDOR, answer_id, item_id
 from interlingua.protocols.responses.parts import Spot, format_annotations, format_logprob, parse_logprobs
-from interlingua.protocols.responses.request import format_text
+from interlingua.protocols.responses.request import text_of
 from interlingua.protocols.responses.tools import Spelling, call_item, call_spelling, format_tools, spelled_choice, spellings
+from interlingua.protocols.shared import written
 from interlingua.protocols.wire import (
     array,
     as_count,
@@ -97,6 +99,7 @@ _ECHO: Final = frozenset(
     }
 )
 SEALED: Final = "a response has no such item: sealed in encrypted_content"
+_NOT_APART: Final = "a response does not count it apart"
 _NOT_TOLD_AGAIN: Final = frozenset({"object", "error", "incomplete_details"})
 
 # Reading
@@ -113,10 +116,10 @@ def parse_response(body: Json) -> Response:
 
 def _parse_response(body: Json) -> Response:
     finish_error = take_failure(body)
-    turn = Turn()
+    turn = Turn("output")
     for i, item in enumerate(array(body.pop("output", None), "output")):
         d = obj(item, f"output[{i}]")
-        turn.read(d, text(d.get("type"), f"output[{i}].type"), f"output[{i}]")
+        turn.read(d, text(d.get("type"), f"output[{i}].type"), i)
     choice = Choice(parts=turn.end())
     choice.finish = take_finish(body, choice.parts, finish_error)
     for part in choice.parts:
@@ -213,13 +216,11 @@ def format_response(response: Response, asked: Request, lose: Lose) -> Json:
     items = output.write(choice.parts)
     if choice.extras:
         foreign(choice, NAME, "response.choices[0]", lose)
-    return {
-        **head_of(id_, response.created, response.model),
-        **format_extras(response.extras, asked, lose),
-        **status,
-        "output": items,
-        "usage": format_usage(response.usage, lose),
-    }
+    out = head_of(id_, response.created, response.model)
+    out.update(format_extras(response.extras, asked, lose))
+    out.update(status)
+    out["output"], out["usage"] = items, format_usage(response.usage, lose)
+    return out
 
 
 def head_of(id_: str, created: int, model: str) -> Json:
@@ -228,8 +229,7 @@ def head_of(id_: str, created: int, model: str) -> Json:
 
 def format_extras(extras: dict[str, Json], asked: Request, lose: Lose) -> Json:
     """The request's echo, and what else is said beside the IR; `extras` are a response's or a Start's."""
-    mine = extras.get(NAME, {})
-    told = mine.get("~echo")
+    told = extras[NAME].get("~echo") if NAME in extras else None
     out = echo(asked) if told is None else dict(told)
     for origin, values in extras.items():
         for key, value in values.items():
@@ -244,17 +244,18 @@ def format_extras(extras: dict[str, Json], asked: Request, lose: Lose) -> Json:
 
 def echo(asked: Request) -> Json:
     """A request's own parameters, as its response repeats them."""
-    mine, shared = asked.extras.get(NAME, {}), asked.extras.get(VENDOR, {})
-    system = next((m for m in asked.messages if m.extras and note(m, NAME, "~instructions")), None)
+    mine = asked.extras.get(NAME, {})
+    shared: Json = asked.extras[VENDOR] if VENDOR in asked.extras else {}
     reasoning, choice = asked.reasoning, asked.tool_choice
     effort: str | None = None
     if reasoning is not None:
         effort = "none" if reasoning.enabled is False else reasoning.effort
-    words: Json = {}
-    format_text(asked, words, unreported)
+    words: Json = {"format": {"type": "text"}}
+    if asked.output is not None or shared:
+        words |= text_of(asked, unreported)
     return {
         "background": bool(mine.get("background")),
-        "instructions": "".join(p.text for p in system.parts if isinstance(p, Text)) if system is not None else None,
+        "instructions": _instructions(asked),
         "max_output_tokens": asked.max_tokens,
         "max_tool_calls": mine.get("max_tool_calls"),
         "metadata": shared.get("metadata") or {},
@@ -265,14 +266,21 @@ def echo(asked: Request) -> Json:
         "safety_identifier": shared.get("safety_identifier"),
         "store": mine.get("~store", True),
         "temperature": asked.temperature,
-        "text": {"format": {"type": "text"}, **words.get("text", {})},
+        "text": words,
         "tool_choice": mine.get("tool_choice") or ("auto" if choice is None else spelled_choice(choice, asked, None)),
-        "tools": format_tools(asked, None, unreported) if asked.tools else [],
+        "tools": written(asked.tools, (NAME,), partial(format_tools, asked, None), unreported) if asked.tools else [],
         "top_logprobs": asked.top_logprobs or 0,
         "top_p": asked.top_p,
         "truncation": mine.get("truncation") or "disabled",
         "user": asked.user,
     }
+
+
+def _instructions(asked: Request) -> str | None:
+    for message in asked.messages:
+        if message.extras and note(message, NAME, "~instructions"):
+            return "".join(part.text for part in message.parts if isinstance(part, Text))
+    return None
 
 
 def unreported(path: str, how: How, why: str = "") -> None:
@@ -308,9 +316,10 @@ def format_usage(usage: Usage | None, lose: Lose) -> Json | None:
     if usage is None:
         return None
     input_, output = usage.input or 0, usage.output or 0
-    for key in ("audio_input", "audio_output"):
-        if getattr(usage, key) is not None:
-            lose(f"response.usage.{key}", "dropped", "a response does not count it apart")
+    if usage.audio_input is not None:
+        lose("response.usage.audio_input", "dropped", _NOT_APART)
+    if usage.audio_output is not None:
+        lose("response.usage.audio_output", "dropped", _NOT_APART)
     out: Json = {
         "input_tokens": input_,
         "input_tokens_details": {"cached_tokens": usage.cache_read or 0, "cache_write_tokens": usage.cache_write or 0},
@@ -338,9 +347,8 @@ class Output:
 
     def write(self, parts: list[AnyPart]) -> list[Json]:
         spot, joins = self._spot, False
-        noted = any(type(part) is Text and note(part, NAME, "~logprobs") for part in parts)
-        if noted:
-            self._logprobs = []
+        if self._logprobs and any(type(part) is Text and note(part, NAME, "~logprobs") for part in parts):
+            self._logprobs = []  # the parts tell theirs
         for j, part in enumerate(parts):
             spot.j = j
             if type(part) is Text and (part.text or part.signature is None or part.citations):
@@ -366,29 +374,30 @@ class Output:
         return item_id(kind, self._id, len(self._items))
 
     def _text(self, part: Text, joins: bool) -> None:
-        head = note(part, NAME, "~item") if part.extras else None
+        mine = part.extras.get(NAME) if part.extras else None
+        head: Json | None = mine.get("~item") if mine else None
         if not joins or head is not None:
-            item: Json = {"id": self._own_id("msg"), "type": "message", "status": "completed", "role": "assistant", "content": []}
-            item |= head or {}
-            for key, value in part.extras.get(NAME, {}).items():
-                if key.startswith("item."):
-                    item[key.removeprefix("item.")] = value
+            id_ = item_id("msg", self._id, len(self._items))
+            item: Json = {"id": id_, "type": "message", "status": "completed", "role": "assistant", "content": []}
+            if mine:
+                item |= head or {}
+                item |= {key.removeprefix("item."): value for key, value in mine.items() if key.startswith("item.")}
             self._items.append(item)
-        self._items[-1]["content"].append(self._content(part))
+        self._items[-1]["content"].append(self._content(part, mine))
 
-    def _content(self, part: Text) -> Json:
+    def _content(self, part: Text, mine: Json | None) -> Json:
+        """`mine`: this protocol's own extras of the part."""
         if part.refusal:
             out: Json = {"type": "refusal", "refusal": part.text}
         else:
-            said: Any = note(part, NAME, "~logprobs") if part.extras else None
+            said: Any = mine.get("~logprobs") if mine else None
             if said is None:
-                said = [format_logprob(token) for token in self._logprobs]
+                said = [format_logprob(token) for token in self._logprobs] if self._logprobs else []
                 self._logprobs = []
             annotations = format_annotations(part, self._spot) if part.citations else []
             out = {"type": "output_text", "annotations": annotations, "logprobs": said, "text": part.text}
-        for key, value in (part.extras.get(NAME) or {}).items():
-            if key[:1] != "~" and not key.startswith("item."):
-                out[key] = value
+        if mine:
+            out |= {key: value for key, value in mine.items() if key[:1] != "~" and not key.startswith("item.")}
         return out
 
     def _item(self, part: AnyPart, cut: bool) -> bool:

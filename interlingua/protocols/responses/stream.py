@@ -205,10 +205,10 @@ class Parser:
             whole = as_obj(output[place]) if 0 <= place < len(output) else {}
             self._item_done(place, whole if whole.get("type") == self._items[place].kind else self._items[place].data, events)
         if not self._seen:
-            turn = Turn()
+            turn = Turn("output")
             for i, item in enumerate(output):
                 d = obj(item, f"output[{i}]")
-                turn.read(d, text(d.get("type"), f"output[{i}].type"), f"output[{i}]")
+                turn.read(d, text(d.get("type"), f"output[{i}].type"), i)
             for part in turn.end():
                 self._part(part, events)
         self._close_pending(events)

@@ -7,7 +7,7 @@ calls of them come back as the client knows them; what Chat Completions has too 
 other kinds are ServerTools.
 """
 
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -141,8 +141,8 @@ def parse_tool_choice(request: Request, value: Any) -> Json | None:
     """Sets the request's choice; gives a choice back that only this protocol can make."""
     parallel = request.tool_choice.parallel if request.tool_choice else None
     if type(value) is str:
-        mode = wire.choice(value, "tool_choice", ("none", "auto", "required"))
-        request.tool_choice = ToolChoice(mode=cast(Any, mode), parallel=parallel)
+        mode: Any = wire.choice(value, "tool_choice", ("none", "auto", "required"))
+        request.tool_choice = ToolChoice(mode=mode, parallel=parallel)
         return None
     d = obj(value, "tool_choice")
     match d.get("type"):
@@ -150,8 +150,8 @@ def parse_tool_choice(request: Request, value: Any) -> Json | None:
             name = text(d.get("name"), "tool_choice.name")
             request.tool_choice = ToolChoice(mode="named", names=[name], parallel=parallel)
         case "allowed_tools" if names := _allowed(d):
-            mode = wire.choice(d.get("mode"), "tool_choice.mode", ("auto", "required"))
-            request.tool_choice = ToolChoice(mode=cast(Any, mode), names=names, parallel=parallel)
+            mode: Any = wire.choice(d.get("mode"), "tool_choice.mode", ("auto", "required"))
+            request.tool_choice = ToolChoice(mode=mode, names=names, parallel=parallel)
         case _:
             return d
     return None
@@ -275,6 +275,14 @@ def call_spelling(call: ToolCall, known: dict[str, Spelling], target: Target | N
     if (found := known.get(call.name)) is None and call.extras and told_custom(call, NAME, target):
         return Spelling(None, call.name, True)
     return found
+
+
+def plain_call(d: Json) -> ToolCall | None:
+    """The call that nearly all `function_call` items are: an id, a name and arguments, and nothing else."""
+    id_, name, arguments = d.get("call_id"), d.get("name"), d.get("arguments")
+    if len(d) != 4 or type(id_) is not str or type(name) is not str or type(arguments) is not str:
+        return None
+    return ToolCall(id=id_, name=name, arguments=arguments)
 
 
 def take_call(d: Json, path: str) -> ToolCall:
