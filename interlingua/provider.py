@@ -74,6 +74,7 @@ class Provider:
         self.protocol = PROTOCOLS[backend.protocol]
         self._client = client
         self._origin = Origin.parse(str(backend.base))[0]
+        self._authority = self._origin.authority
         self._timeouts = Timeouts(connect=routing.connect, first_byte=routing.first_byte, idle=routing.idle)
         self._credential = credential_of(backend)
         self.ring: Keyring | None = ring_of(backend, metrics)
@@ -255,10 +256,14 @@ class Provider:
         own = None if ring is None or lease is None or ring.lines is None else ring.lines[lease.key]
         lines = self._credential.lines if own is None else own
         if lines is None:
-            return self._signed(method, path, headers, body, deadline)
+            lines = self._credential.at_once(method, self._authority, path, body if isinstance(body, bytes) else b"")
+        if lines is None:
+            return self._authenticated_first(method, path, headers, body, deadline)
         return self._sent(method, path, _AGENT + lines + headers, body, deadline)
 
-    async def _signed(self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float) -> Reply:
+    async def _authenticated_first(
+        self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float
+    ) -> Reply:
         lines = await self._authenticated(method, path, body if isinstance(body, bytes) else b"", deadline)
         return await self._sent(method, path, _AGENT + lines + headers, body, deadline)
 
@@ -278,7 +283,7 @@ class Provider:
         """The credential's lines, where they must be waited for."""
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._credential.headers(method, self._origin.authority, path, body)
+                return await self._credential.headers(method, self._authority, path, body)
         except TimeoutError:
             raise UpstreamTimeout("The request's deadline passed while its credentials were fetched.") from None
 
