@@ -93,35 +93,35 @@ class TestSseDecoder:
     @pytest.mark.parametrize(
         ("data", "frames"),
         [
-            (b"data: a\n\n", [(None, b"a")]),
-            (b"data: a\r\n\r\n", [(None, b"a")]),
-            (b"data: a\r\r", [(None, b"a")]),
-            (b"data: a\r\n\n", [(None, b"a")]),
-            (b"data: a\n\r\n", [(None, b"a")]),
-            (b"data:a\n\n", [(None, b"a")]),
-            (b"data:  a\n\n", [(None, b" a")]),
-            (b"data: a\ndata:b\ndata\n\n", [(None, b"a\nb\n")]),
-            (b"data:\n\n", [(None, b"")]),
-            (b"data: \n\n", [(None, b"")]),
-            (b"event: e\ndata: a\n\n", [("e", b"a")]),
-            (b"data: a\nevent: e\n\n", [("e", b"a")]),
-            (b"event: e\nevent: f\ndata: a\n\n", [("f", b"a")]),
-            (b"event: \ndata: a\n\n", [(None, b"a")]),
-            (b"event: lost\n\ndata: a\n\n", [(None, b"a")]),
-            (b": ping\n\ndata: a\n\n", [(None, b"a")]),
-            (b"id: 1\nretry: 9\nwhatever: x\ndata: a\n\n", [(None, b"a")]),
+            (b"data: a\n\n", [Frame(None, b"a")]),
+            (b"data: a\r\n\r\n", [Frame(None, b"a")]),
+            (b"data: a\r\r", [Frame(None, b"a")]),
+            (b"data: a\r\n\n", [Frame(None, b"a")]),
+            (b"data: a\n\r\n", [Frame(None, b"a")]),
+            (b"data:a\n\n", [Frame(None, b"a")]),
+            (b"data:  a\n\n", [Frame(None, b" a")]),
+            (b"data: a\ndata:b\ndata\n\n", [Frame(None, b"a\nb\n")]),
+            (b"data:\n\n", [Frame(None, b"")]),
+            (b"data: \n\n", [Frame(None, b"")]),
+            (b"event: e\ndata: a\n\n", [Frame("e", b"a")]),
+            (b"data: a\nevent: e\n\n", [Frame("e", b"a")]),
+            (b"event: e\nevent: f\ndata: a\n\n", [Frame("f", b"a")]),
+            (b"event: \ndata: a\n\n", [Frame(None, b"a")]),
+            (b"event: lost\n\ndata: a\n\n", [Frame(None, b"a")]),
+            (b": ping\n\ndata: a\n\n", [Frame(None, b"a")]),
+            (b"id: 1\nretry: 9\nwhatever: x\ndata: a\n\n", [Frame(None, b"a")]),
             (b"Data: a\n\n", []),
-            (b"\n\n\ndata: a\n\n\n\n\ndata: b\n\n", [(None, b"a"), (None, b"b")]),
-            (b"\xef\xbb\xbfdata: a\n\n", [(None, b"a")]),
-            (b"data: a\n\n\xef\xbb\xbfdata: b\n\n", [(None, b"a")]),
-            (b"data: a\n\ndata: b\n\ndata: c\n\n", [(None, b"a"), (None, b"b"), (None, b"c")]),
-            (b"event: x\ndata: a\n\nevent: y\ndata: b\n\n", [("x", b"a"), ("y", b"b")]),
-            (b"event: x\ndata: a\n\nevent: y\n\ndata: b\ndata: c\n\n", [("x", b"a"), (None, b"b\nc")]),
-            ("event: é\ndata: \u2028\x85\n\n".encode(), [("é", "\u2028\x85".encode())]),
-            (b"event: \xff\ndata: \xff\n\n", [("\ufffd", b"\xff")]),
+            (b"\n\n\ndata: a\n\n\n\n\ndata: b\n\n", [Frame(None, b"a"), Frame(None, b"b")]),
+            (b"\xef\xbb\xbfdata: a\n\n", [Frame(None, b"a")]),
+            (b"data: a\n\n\xef\xbb\xbfdata: b\n\n", [Frame(None, b"a")]),
+            (b"data: a\n\ndata: b\n\ndata: c\n\n", [Frame(None, b"a"), Frame(None, b"b"), Frame(None, b"c")]),
+            (b"event: x\ndata: a\n\nevent: y\ndata: b\n\n", [Frame("x", b"a"), Frame("y", b"b")]),
+            (b"event: x\ndata: a\n\nevent: y\n\ndata: b\ndata: c\n\n", [Frame("x", b"a"), Frame(None, b"b\nc")]),
+            ("event: é\ndata: \u2028\x85\n\n".encode(), [Frame("é", "\u2028\x85".encode())]),
+            (b"event: \xff\ndata: \xff\n\n", [Frame("\ufffd", b"\xff")]),
         ],
     )
-    def test_reads_what_the_standard_says(self, data: bytes, frames: list[tuple[str | None, bytes]]):
+    def test_reads_what_the_standard_says(self, data: bytes, frames: list[Frame]):
         assert sse_frames(data) == frames
         assert decode(sse.Decoder(), every_byte(data)) == (frames, None)
 
@@ -139,16 +139,16 @@ class TestSseDecoder:
     def test_a_frame_comes_with_the_byte_that_completes_it(self):
         decoder = sse.Decoder()
         assert decoder.feed(b"data: a\n") == []
-        assert decoder.feed(b"\n") == [(None, b"a")]
-        assert decoder.feed(b"data: b\r\n\r") == [(None, b"b")]
+        assert decoder.feed(b"\n") == [Frame(None, b"a")]
+        assert decoder.feed(b"data: b\r\n\r") == [Frame(None, b"b")]
         assert decoder.feed(b"\ndata: c\n") == []
-        assert decoder.feed(b"\n") == [(None, b"c")]
+        assert decoder.feed(b"\n") == [Frame(None, b"c")]
 
     @pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n"])
     def test_the_end_of_the_body_ends_the_last_event(self, end: bytes):
         decoder = sse.Decoder()
-        assert decoder.feed(b"data: a\n\nevent: e\ndata: [DONE]" + end) == [(None, b"a")]
-        assert decoder.close() == [("e", b"[DONE]")]
+        assert decoder.feed(b"data: a\n\nevent: e\ndata: [DONE]" + end) == [Frame(None, b"a")]
+        assert decoder.close() == [Frame("e", b"[DONE]")]
 
     def test_nothing_is_made_of_an_end_without_data(self):
         decoder = sse.Decoder()
@@ -161,7 +161,7 @@ class TestSseDecoder:
         assert [decoder.feed(data[:8]), decoder.feed(data[8:10]), decoder.feed(data[10:])] == [
             [],
             [],
-            [(None, "né\u2028".encode())],
+            [Frame(None, "né\u2028".encode())],
         ]
 
     @pytest.mark.parametrize(("size", "fits"), [(100, True), (101, False)])
@@ -183,7 +183,7 @@ class TestSseDecoder:
 
     def test_frames_before_the_limit_are_not_lost_and_the_error_stays(self):
         decoder = sse.Decoder(10)
-        assert decoder.feed(b"data: a\n\ndata: " + b"x" * 20 + b"\n\ndata: b\n\n") == [(None, b"a")]
+        assert decoder.feed(b"data: a\n\ndata: " + b"x" * 20 + b"\n\ndata: b\n\n") == [Frame(None, b"a")]
         for call in (lambda: decoder.feed(b""), lambda: decoder.feed(b"data: c\n\n"), decoder.close):
             with pytest.raises(FramingError, match="larger than 10 bytes"):
                 call()
@@ -227,12 +227,12 @@ class TestSseEncoder:
 
     def test_no_payload_or_name_forges_an_event(self):
         forged = b"a\n\nevent: evil\r\ndata: b\rc"
-        assert sse_frames(sse.encode(Out(forged))) == [(None, b"a\n\nevent: evil\ndata: b\nc")]
-        assert sse_frames(sse.encode(Out(1, "e\ndata: evil\r\n\n"))) == [("edata: evil", b"1")]
+        assert sse_frames(sse.encode(Out(forged))) == [Frame(None, b"a\n\nevent: evil\ndata: b\nc")]
+        assert sse_frames(sse.encode(Out(1, "e\ndata: evil\r\n\n"))) == [Frame("edata: evil", b"1")]
 
     @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
     def test_a_comment_is_heard_by_nobody(self, text: str):
-        assert sse_frames(sse.comment(text) + b"data: a\n\n") == [(None, b"a")]
+        assert sse_frames(sse.comment(text) + b"data: a\n\n") == [Frame(None, b"a")]
         assert sse.comment(text).endswith(b"\n\n")
 
 
@@ -286,7 +286,7 @@ class TestJsonArray:
     def test_an_element_comes_with_its_last_byte_not_with_the_comma(self):
         decoder = jsonarray.Decoder()
         assert decoder.feed(b'[{"a": 1') == []
-        assert decoder.feed(b"}") == [(None, b'{"a": 1}')]
+        assert decoder.feed(b"}") == [Frame(None, b'{"a": 1}')]
         assert decoder.feed(b",\r\n") == []
 
     @pytest.mark.parametrize(
@@ -311,9 +311,9 @@ class TestJsonArray:
 
     def test_white_space_between_elements_costs_nothing(self):
         decoder = jsonarray.Decoder(10)
-        assert decoder.feed(b"[1,") == [(None, b"1")]
+        assert decoder.feed(b"[1,") == [Frame(None, b"1")]
         assert [decoder.feed(jsonarray.BLANK * 100) for _ in range(3)] == [[], [], []]
-        assert decoder.feed(b"2]") == [(None, b"2")]
+        assert decoder.feed(b"2]") == [Frame(None, b"2")]
 
     @quick
     @given(st.lists(json_values, max_size=5))

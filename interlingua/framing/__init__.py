@@ -1,11 +1,11 @@
 """Frames: one event of a stream, whatever the bytes it travels in. Bytes in, frames out; no I/O."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Struct
 
 
-class Frame(NamedTuple):
+class Frame(Struct, frozen=True, gc=False):
     """One event received. `data` is its undecoded payload."""
 
     event: str | None
