@@ -88,18 +88,19 @@ class _Common(Struct, tag="content_block_delta", tag_field="type", gc=False, for
 
 
 _decode_common: Final = msgspec.json.Decoder(_Common).decode
-_SAID_IN: Final[dict[type[Struct], type[AnyPart]]] = {_TextDelta: Text, _ThinkingDelta: Thinking, _InputDelta: ToolCall}
+_DELTAS: Final[dict[type[AnyPart], type[Struct]]] = {Text: _TextDelta, Thinking: _ThinkingDelta, ToolCall: _InputDelta}
 
 
 class _Block:
     """A block under way: its part, and what was held back of it."""
 
-    __slots__ = ("extras", "held", "index", "part", "words")
+    __slots__ = ("common", "extras", "held", "index", "part", "words")
 
     def __init__(self, part: AnyPart, extras: Json | None = None) -> None:
         self.part = part
         self.extras: Json = extras or {}  # of the event that began it
-        self.index: int | None = None  # of the part; None while its start is held back
+        self.index = -1  # of the part; below 0 while its start is held back
+        self.common: type[Struct] | None = None  # the delta that adds words to it and does nothing else
         self.held = ""  # arguments told whole with the start, should no delta come
         self.words: list[str] = []  # of an opaque block's input
 
@@ -117,10 +118,20 @@ class Parser:
         self._pending: Signature | None = None  # for the part that comes next
 
     def feed(self, frame: Frame) -> list[AnyEvent]:
+        if frame.event == "content_block_delta":
+            try:
+                said = _decode_common(frame.data)
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                return self._feed(frame)
+            block = self._blocks.get(said.index)
+            if block is not None and block.common is type(said.delta) and (words := said.delta.words):
+                return [PartDelta(index=block.index, text=words)]
+        return self._feed(frame)
+
+    def _feed(self, frame: Frame) -> list[AnyEvent]:
+        """Any frame."""
         if self._done:
             return []
-        if frame.event == "content_block_delta" and (event := self._common(frame.data)) is not None:
-            return [event]
         events: list[AnyEvent] = []
         try:
             d = obj(decode_json(frame.data), "event")
@@ -129,23 +140,16 @@ class Parser:
             raise UpstreamGarbage(f"The provider's stream holds what is no event of a message: {error}") from None
         return events
 
-    def _common(self, data: bytes) -> AnyEvent | None:
-        """The one event of a common delta, or None where it opens a part or says something else."""
-        try:
-            said = _decode_common(data)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return None
-        block, delta = self._blocks.get(said.index), said.delta
-        if block is None or block.index is None or type(block.part) is not _SAID_IN[type(delta)] or not delta.words:
-            return None
-        block.held = ""
-        return PartDelta(index=block.index, text=delta.words)
-
     def close(self) -> list[AnyEvent]:
         if self._done:
             return []
-        self._done = True
+        self._over()
         return [Failure(status=502, kind="bad_gateway", message="The provider's stream ended before its answer did.")]
+
+    def _over(self) -> None:
+        """No more is told, of no block."""
+        self._done = True
+        self._blocks.clear()
 
     def _event(self, kind: str, d: Json, events: list[AnyEvent]) -> None:
         match kind:
@@ -162,7 +166,7 @@ class Parser:
             case "message_stop":
                 self._message_stop(events)
             case "error":
-                self._done = True
+                self._over()
                 events.append(failure_of(None, d))
             case "ping":
                 pass
@@ -216,7 +220,7 @@ class Parser:
         if not self._ended:
             self._finish(events)
             events.append(ChoiceEnd())
-        self._done = True
+        self._over()
         events.append(End(usage=parse_usage(self._usage) if self._usage else None))
 
     # blocks
@@ -247,6 +251,8 @@ class Parser:
             part.signature, self._pending = part.signature or self._pending, None
         block.index = self._count
         self._count += 1
+        if not block.held:
+            block.common = _DELTAS.get(type(part))
         event = PartStart(index=block.index, part=part)
         if block.extras:
             keep(event, NAME, block.extras)
@@ -265,7 +271,7 @@ class Parser:
         part = block.part
         if isinstance(part, Opaque) and block.words:
             part.data["input"] = _input("".join(block.words))
-        if block.index is None:
+        if block.index < 0:
             self._open(block, events)
         index = self._index(block)
         if block.held:
@@ -273,7 +279,7 @@ class Parser:
         events.append(PartEnd(index=index))
 
     def _index(self, block: _Block) -> int:
-        return block.index if block.index is not None else self._count
+        return block.index if block.index >= 0 else self._count
 
     # deltas
 
@@ -311,10 +317,10 @@ class Parser:
             block = self._blocks[place] = _Block(Text() if kind == "text_delta" else Thinking())
         if not words:
             return
-        if block.index is None:
+        if block.index < 0:
             self._open(block, events)
-        block.held = ""
-        event = PartDelta(index=self._index(block), text=words)
+        block.held, block.common = "", _DELTAS.get(type(block.part))
+        event = PartDelta(index=block.index, text=words)
         del delta["type"]
         if delta or len(d) > 3:
             keep(event, NAME, delta)
@@ -324,14 +330,14 @@ class Parser:
     def _signature(self, value: str, place: int, block: _Block, events: list[AnyEvent]) -> None:
         """A signature is told last. One of our seals stands for the whole block, or is meant for the next part."""
         carried = unseal(value)
-        if isinstance(carried, Signature) and block.index is None:
+        if isinstance(carried, Signature) and block.index < 0:
             self._pending = carried
             del self._blocks[place]
-        elif carried is not None and not isinstance(carried, Signature) and block.index is None:
+        elif carried is not None and not isinstance(carried, Signature) and block.index < 0:
             block.part = carried
             self._open(block, events)
         else:
-            if block.index is None:
+            if block.index < 0:
                 self._open(block, events)
             signature = carried if carried is not None or value.startswith(MARK) else Signature(NAME, value)
             if signature is not None and not isinstance(signature, Signature):
@@ -341,7 +347,7 @@ class Parser:
 
     def _unknown(self, d: Json, block: _Block | None, events: list[AnyEvent]) -> None:
         """A delta born after this file, told with its part's own index."""
-        if block is not None and block.index is None:
+        if block is not None and block.index < 0:
             self._open(block, events)
         events.append(OpaqueEvent(origin=NAME, data={**d, "index": self._index(block)} if block is not None else d))
 

@@ -385,10 +385,19 @@ class Formatter:
     def feed(self, events: list[AnyEvent]) -> list[Out]:
         out: list[Out] = []
         for event in events:
-            if type(event) is PartDelta:
+            if type(event) is not PartDelta:
+                self._event(event, out)
+            elif (
+                (said := self._said.get((event.choice, event.index))) is None
+                or not (words := event.text)
+                or event.citation is not event.signature  # None, both of them
+                or event.logprobs
+                or event.extras
+            ):
                 self._delta(event, out)
             else:
-                self._event(event, out)
+                said.count += len(words)
+                out.append(Out(said.head + encode_json(words) + self._foot))
         return out
 
     def _event(self, event: AnyEvent, out: list[Out]) -> None:
@@ -436,12 +445,10 @@ class Formatter:
             delta.setdefault("content", None if "tool_calls" in delta else "")
 
     def _delta(self, event: PartDelta, out: list[Out]) -> None:
+        """What is more than words of a text, which `feed` tells by itself."""
         key = event.choice, event.index
-        text, said = event.text, self._said.get(key)
-        if said is not None and text and not event.logprobs and not event.extras:
-            said.count += len(text)
-            out.append(Out(said.head + encode_json(text) + self._foot))
-        elif text or event.logprobs:
+        said = self._said.get(key)
+        if event.text or event.logprobs:
             self._say(event, self._parts.get(key), out)
         if event.citation is not None:
             if said is not None and event.citation.end is None:
