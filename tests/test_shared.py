@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from interlingua.errors import InvalidRequest
 from interlingua.losses import Losses
 from interlingua.protocols import shared, target
 from interlingua.protocols.shared import Reader, Tools, decode_request
@@ -25,8 +26,7 @@ def padded(tools: Any) -> bytes:
 
 
 @pytest.mark.parametrize("case", TOLD, ids=lambda case: case.folder.name)
-def test_what_was_seen_before_is_sent_and_lost_as_it_was_the_first_time(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared, "_LARGE", 0)
+def test_what_was_seen_before_is_sent_and_lost_as_it_was_the_first_time(case: Case) -> None:
     for source in case.told_by:
         read, body = PROTOCOLS[source].parse_request, case.source(source).read_bytes()
         for goal in case.protocols:
@@ -52,11 +52,74 @@ def test_what_is_no_list_of_tools_is_read_at_once(tools: Any) -> None:
     assert decode_request(padded(tools))["tools"] == tools
 
 
-def test_letters_that_are_none_are_refused_when_the_tools_are_read() -> None:
-    body = decode_request(padded([TOOL]).replace(b"look", b"lo\xff"))
-    with pytest.raises(InvalidRequest) as caught:
-        PROTOCOLS["openai"].parse_request(body, "m-1", False)
-    assert caught.value.failure.param == "tools"
+def test_letters_that_are_none_are_told_by_their_place_in_the_whole() -> None:
+    seen = padded([TOOL])
+    for body in (seen.replace(b"look", b"lo\xff"), seen.replace(b"uuu", b"u\xff", 1)):
+        for _ in range(2):
+            with pytest.raises(UnicodeDecodeError):
+                decode_request(body)
+            decode_request(seen)
+
+
+def told(tools: Any, spaces: str = "") -> str:
+    return f'"tools":{spaces}{json.dumps(tools)}'
+
+
+TOLD_ONCE = told([TOOL])
+PIECES = [
+    TOLD_ONCE,
+    told([TOOL], " \n\t\r"),
+    told([TOOL, TOOL]),
+    told([]),
+    told(7),
+    '"tools"',
+    ":",
+    json.dumps([TOOL]),
+    json.dumps(TOLD_ONCE),
+    '"\\u0074ools":[]',
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    '"a":',
+    "1",
+    '"',
+    "\\",
+    "x",
+]
+WHOLE = ["{" + ",".join(pieces) + "}" for pieces in ([TOLD_ONCE, told(7)], [told([]), TOLD_ONCE], ['"a":{' + TOLD_ONCE + "}"])]
+bodies = st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.lists(
+    st.sampled_from([piece for piece in PIECES if piece.startswith('"') and ":" in piece and piece[-1] in "}]7"]), max_size=4
+).map(lambda fields: "{" + ",".join(fields) + "}")
+
+
+@given(bodies.map(str.encode))
+@example(b'{"a\\' + TOLD_ONCE.encode() + b"}")
+@example(WHOLE[0].encode())
+@example(WHOLE[1].encode())
+@example(WHOLE[2].encode())
+@example(WHOLE[2].replace('"a"', '"tools"').encode())
+@example(f'{{"tools":[{{"properties":{{{TOLD_ONCE}}}}}]}}'.encode())
+def test_a_request_with_known_tools_is_read_as_if_it_had_none(body: bytes) -> None:
+    def outcome(read: Any) -> Any:
+        try:
+            value = read(body)
+        except msgspec.DecodeError as error:
+            return str(error)
+        raw = value.get("tools") if isinstance(value, dict) else None
+        return {**value, "tools": decode_json(raw)} if isinstance(raw, msgspec.Raw) else value
+
+    decode_request(f"{{{TOLD_ONCE}}}".encode())
+    for _ in range(2):
+        assert outcome(decode_request) == outcome(decode_json)
+
+
+def test_known_tools_are_not_read_again() -> None:
+    first, again = (decode_request(f"{{{TOLD_ONCE},{more}}}".encode()) for more in ('"a":1', '"b":[2]'))
+    assert type(first["tools"]) is msgspec.Raw
+    assert again == {"tools": first["tools"], "b": [2]}
+    assert again["tools"] is first["tools"]
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from interlingua.protocols.anthropic.parts import parse_content, take_cache
 from interlingua.protocols.anthropic.turns import Marks, Turns
 from interlingua.protocols.claude import Claude, claude
 from interlingua.protocols.claude_thinking import tell_claude
-from interlingua.protocols.shared import Reader, written
+from interlingua.protocols.shared import Reader, marked, written
 from interlingua.protocols.strict_schema import dialect
 from interlingua.protocols.wire import (
     array,
@@ -341,7 +341,7 @@ def _lose_rest(request: Request, lose: Lose) -> None:
 
 def _tools_written(request: Request, target: Target, own: bool, marks: Marks, lose: Lose) -> Raw | list[Json]:
     write = partial(_format_tools, request.tools, claude(target.model), own, marks)
-    if not own and any(tool.cache is not None for tool in request.tools if isinstance(tool, Function)):
+    if not own and marked(request.tools):
         return write(lose)  # its marks may have to go again
     return written(request.tools, (NAME, target.model, own), write, lose)
 
