@@ -1,7 +1,7 @@
 """Reading a client's JSON by hand: each reader returns the value or raises InvalidRequest naming the field."""
 
 from base64 import b64encode
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 
@@ -84,7 +84,10 @@ def take_count(d: Json, path: str, key: str) -> int | None:
 
 
 def texts(value: Any, path: str) -> list[str]:
-    return [text(item, f"{path}[{i}]") for i, item in enumerate(array(value, path))]
+    for i, item in enumerate(array(value, path)):
+        if type(item) is not str:
+            text(item, f"{path}[{i}]")
+    return value
 
 
 def choice(value: Any, path: str, allowed: tuple[str, ...]) -> str:
@@ -177,7 +180,7 @@ def standard_base64(data: str) -> str:
     return data.replace("-", "+").replace("_", "/") if "-" in data or "_" in data else data
 
 
-def plain(part: AnyPart) -> bool:
+def plain(part: AnyPart) -> TypeGuard[Text]:
     """Whether a part says nothing but its text."""
     return (
         type(part) is Text

@@ -10,6 +10,7 @@ from interlingua.protocols.wire import as_array, as_obj, note, rename
 NAME: Final = "anthropic"
 LATEST: Final = "2026-10-21"
 BEFORE: Final = "2023-06-01"  # the last version that takes what LATEST refuses
+_VERSIONS: Final = {version: b"anthropic-version: %b\r\n" % version.encode() for version in (LATEST, BEFORE)}
 
 _FIELDS: Final = {
     "stop": "stop_sequences",
@@ -37,9 +38,10 @@ _PART_NAMES: Final = {
 
 def request_headers(body: Json, own: Mapping[bytes, bytes]) -> bytes:
     """The API version that takes this body, or the client's own; its betas go along."""
-    version = own.get(b"anthropic-version") or api_version(body).encode()
-    beta = own.get(b"anthropic-beta")
-    return b"anthropic-version: %b\r\n" % version + (b"anthropic-beta: %b\r\n" % beta if beta else b"")
+    version = own.get(b"anthropic-version") if own else None
+    line = b"anthropic-version: %b\r\n" % version if version else _VERSIONS[api_version(body)]
+    beta = own.get(b"anthropic-beta") if own else None
+    return line + b"anthropic-beta: %b\r\n" % beta if beta else line
 
 
 def field_path(path: str, request: Request) -> str:

@@ -22,7 +22,7 @@ from interlingua.ir import (
 from interlingua.protocols import Lose, Target, wire
 from interlingua.protocols.anthropic.names import NAME
 from interlingua.protocols.anthropic.parts import parse_content, take_cache
-from interlingua.protocols.anthropic.turns import Marks, Turns
+from interlingua.protocols.anthropic.turns import Marks, Turns, content_of
 from interlingua.protocols.claude import Claude, claude
 from interlingua.protocols.claude_thinking import tell_claude
 from interlingua.protocols.shared import Reader, marked, written
@@ -229,15 +229,14 @@ _FIELDS: Final[dict[str, Callable[[Request, Any], None]]] = {
 
 
 def format_request(request: Request, target: Target, lose: Lose) -> Json:
-    own, knows = bool(note(request, NAME, "~own")), claude(target.model)
-    marks = Marks(own, lose)
-    out: Json = {"model": target.model}
-    tools = _tools_written(request, target, own, marks, lose) if request.tools else None
-    turns = Turns(request, target, marks, lose)
+    own, knows = bool(request.extras and note(request, NAME, "~own")), claude(target.model)
+    marks = Marks()
+    tools = _tools_written(request, target, knows, own, marks, lose) if request.tools else None
+    turns = Turns(request, target, own, marks, lose)
     turns.write()
-    out["messages"] = turns.messages
+    out: Json = {"model": target.model, "messages": turns.messages}
     if turns.system or turns.listed:
-        out["system"] = _system(turns)
+        out["system"] = content_of(turns.system, turns.listed)
     if tools:
         out["tools"] = tools
     if request.tool_choice is not None:
@@ -254,13 +253,6 @@ def format_request(request: Request, target: Target, lose: Lose) -> Json:
         foreign(request, NAME, "", lose)
         _give_back(request, out, lose)
     return out
-
-
-def _system(turns: Turns) -> str | list[Json]:
-    blocks = turns.system
-    if len(blocks) == 1 and not turns.listed and blocks[0].keys() == {"type", "text"}:
-        return blocks[0]["text"]
-    return blocks
 
 
 def _give_back(request: Request, out: Json, lose: Lose) -> None:
@@ -289,11 +281,12 @@ def _format_limits(request: Request, target: Target, out: Json, own: bool, lose:
         lose("max_tokens", "changed", f"{target.model} writes {limit} at most")
     else:
         out["max_tokens"] = request.max_tokens
-    stop = request.stop if own else [word for word in request.stop if word and not word.isspace()]
-    if stop:
-        out["stop_sequences"] = stop
-    if len(stop) < len(request.stop):
-        lose("stop", "changed", "Anthropic refuses a blank stop sequence")
+    if request.stop:
+        stop = request.stop if own else [word for word in request.stop if word and not word.isspace()]
+        if stop:
+            out["stop_sequences"] = stop
+        if len(stop) < len(request.stop):
+            lose("stop", "changed", "Anthropic refuses a blank stop sequence")
     if request.user is not None:
         out["metadata"] = {"user_id": request.user}
 
@@ -305,22 +298,31 @@ def _format_reasoning(reasoning: Reasoning, target: Target, out: Json, own: bool
 
 
 def _format_sampling(request: Request, target: Target, knows: Claude, out: Json, own: bool, thinks: bool, lose: Lose) -> None:
-    if request.temperature is request.top_p is request.top_k is None:
+    temperature, top_p, top_k = request.temperature, request.top_p, request.top_k
+    if temperature is top_p is top_k is None:
         return
-    said = {key: value for key in ("temperature", "top_p", "top_k") if (value := getattr(request, key)) is not None}
     if not target.facts.sampling or (thinks and not own):
         why = f"{target.model} takes none" + (" while it thinks" if target.facts.sampling else "")
-        for key in said:
-            lose(key, "dropped", why)
+        for key in ("temperature", "top_p", "top_k"):
+            if getattr(request, key) is not None:
+                lose(key, "dropped", why)
         return
-    if not own and said.get("temperature", 0) > 1:
-        said["temperature"] = 1
-        lose("temperature", "changed", "Anthropic's goes to 1")
-    if not own and not knows.sampling_pair and "temperature" in said and "top_p" in said:
-        dropped = "temperature" if request.temperature == 1 else "top_p"  # 1 is what it does anyway
-        del said[dropped]
-        lose(dropped, "dropped", f"{target.model} takes temperature or top_p, not both")
-    out.update(said)
+    if temperature is not None and not own:
+        if temperature > 1:
+            temperature = 1
+            lose("temperature", "changed", "Anthropic's goes to 1")
+        if top_p is not None and not knows.sampling_pair:
+            if request.temperature == 1:  # what it does anyway
+                dropped, temperature = "temperature", None
+            else:
+                dropped, top_p = "top_p", None
+            lose(dropped, "dropped", f"{target.model} takes temperature or top_p, not both")
+    if temperature is not None:
+        out["temperature"] = temperature
+    if top_p is not None:
+        out["top_p"] = top_p
+    if top_k is not None:
+        out["top_k"] = top_k
 
 
 def _lose_rest(request: Request, lose: Lose) -> None:
@@ -339,11 +341,12 @@ def _lose_rest(request: Request, lose: Lose) -> None:
 # tools
 
 
-def _tools_written(request: Request, target: Target, own: bool, marks: Marks, lose: Lose) -> Raw | list[Json]:
-    write = partial(_format_tools, request.tools, claude(target.model), own, marks)
-    if not own and marked(request.tools):
+def _tools_written(request: Request, target: Target, knows: Claude, own: bool, marks: Marks, lose: Lose) -> Raw | list[Json]:
+    tools = request.tools
+    write = partial(_format_tools, tools, knows, own, marks)
+    if not own and marked(tools):
         return write(lose)  # its marks may have to go again
-    return written(request.tools, (NAME, target.model, own), write, lose)
+    return written(tools, (NAME, target.model, own), write, lose)
 
 
 def _format_tools(tools: list[Function | ServerTool], knows: Claude, own: bool, marks: Marks, lose: Lose) -> list[Json]:
@@ -376,7 +379,7 @@ def _format_tool(tool: Function, i: int, knows: Claude, own: bool, marks: Marks,
     elif tool.strict:
         lose(f"tools[{i}].strict", "dropped", "the model has no strict tools")
     if tool.cache is not None:
-        marks.put(out, tool.cache, f"tools[{i}]")
+        marks.put(out, tool.cache, f"tools[{i}]", own, lose)
     if tool.extras:
         foreign(tool, NAME, f"tools[{i}]", lose)
         if note(tool, NAME, "~custom"):

@@ -7,7 +7,7 @@ What an Anthropic client wrote itself (`own`) stands as it is: its mistakes are 
 
 import re
 from binascii import crc32
-from typing import Any, Final, assert_never, cast
+from typing import Final, TypeGuard, assert_never, cast
 
 from interlingua.ir import AnyPart, Cache, Json, Media, Message, Opaque, Request, Text, Thinking, ToolCall, ToolResult
 from interlingua.protocols import Lose, Target
@@ -15,79 +15,71 @@ from interlingua.protocols.anthropic.names import NAME
 from interlingua.protocols.anthropic.parts import PLAIN_REFUSAL, call_block, text_block, thinking_block
 from interlingua.protocols.claude import claude
 from interlingua.protocols.media import words_of
-from interlingua.protocols.wire import OPENING, foreign, merge, note, standard_base64
+from interlingua.protocols.wire import OPENING, foreign, merge, note, plain, standard_base64
 
 _IMAGES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _PDF: Final = "application/pdf"
 _MAGIC: Final = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp", "JVBER": _PDF}
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]+").fullmatch
+_SPEAKERS: Final = ("user", "assistant")
 _MAX_MARKS: Final = 4
 _TTLS: Final = ("5m", "1h")
 
 
-class Marks:
-    """The cache marks of one request, in the order of the prompt."""
+class Marks(list[tuple[Json, str]]):
+    """The cache marks of one request, in the order of the prompt: what bears each, and its path."""
 
-    def __init__(self, own: bool, lose: Lose) -> None:
-        self._own, self._lose = own, lose
-        self._set: list[tuple[Json, str]] = []
-
-    def put(self, out: Json, cache: Cache, path: str) -> None:
+    def put(self, out: Json, cache: Cache, path: str, own: bool, lose: Lose) -> None:
         mark: Json = {"type": "ephemeral"}
         if cache.ttl is not None:
-            mark["ttl"] = cache.ttl if self._own or cache.ttl in _TTLS else "1h"
+            mark["ttl"] = cache.ttl if own or cache.ttl in _TTLS else "1h"
             if mark["ttl"] != cache.ttl:
-                self._lose(f"{path}.cache.ttl", "changed", "Anthropic keeps a cache for 5m or 1h")
+                lose(f"{path}.cache.ttl", "changed", "Anthropic keeps a cache for 5m or 1h")
         out["cache_control"] = mark
-        self._set.append((out, path))
+        self.append((out, path))
 
-    def trim(self) -> bool:
-        """Takes off all but the last four, which is what Anthropic accepts; True where there were more."""
-        if len(self._set) <= _MAX_MARKS or self._own:
-            return False
-        for out, path in self._set[:-_MAX_MARKS]:
+    def trim(self, lose: Lose) -> None:
+        """Takes off all but the last four, which is what Anthropic accepts."""
+        for out, path in self[:-_MAX_MARKS]:
             del out["cache_control"]
-            self._lose(f"{path}.cache", "dropped", f"Anthropic takes {_MAX_MARKS} cache marks")
-        return True
+            lose(f"{path}.cache", "dropped", f"Anthropic takes {_MAX_MARKS} cache marks")
 
 
 class Turns:
     """Writes `messages` and `system`."""
 
-    def __init__(self, request: Request, target: Target, marks: Marks, lose: Lose) -> None:
+    listed = False  # the client wrote `system` as blocks
+    _last_system = (-1, 0)  # the last system message hoisted: its place, and its first block's
+    _results: list[Json] | None = None  # the content of an open turn of results
+
+    def __init__(self, request: Request, target: Target, own: bool, marks: Marks, lose: Lose) -> None:
         self.messages: list[Json] = []
         self.system: list[Json] = []
-        self.listed = False  # the client wrote `system` as blocks
-        self._request, self._marks, self._lose = request, marks, lose
-        self._own = bool(note(request, NAME, "~own"))
-        self._claude = target.facts.family == "claude"
-        self._fetches = "base64_only" not in target.quirks
-        self._mid_system = claude(target.model).mid_system
-        self._last_system = (-1, 0)  # the last system message hoisted: its place, and its first block's
-        self._results: list[Json] | None = None  # the content of an open turn of results
+        self._request, self._target, self._own, self._marks, self._lose = request, target, own, marks, lose
         self._names: dict[str, str] = {}  # of the calls so far, by id
 
     def write(self) -> None:
+        messages, own = self.messages, self._own
         for i, message in enumerate(self._request.messages):
-            if message.role in ("system", "developer"):
-                self._write_system(message, i)
-                continue
-            parts = message.parts
-            if len(parts) == 1 and not message.extras and message.role != "tool" and _plain(parts[0]):
-                self.messages.append({"role": message.role, "content": cast(Text, parts[0]).text})
+            role = message.role
+            if role in _SPEAKERS and len(message.parts) == 1 and not message.extras and _plain(part := message.parts[0]):
+                messages.append({"role": role, "content": part.text})
                 self._results = None
+            elif role == "system" or role == "developer":
+                self._write_system(message, i)
             else:
                 self._write_turn(message, f"messages[{i}]")
-        if not self.messages and self.system and not self._own:
+        if not messages and self.system and not own:
             place, start = self._last_system
-            self.messages.append({"role": "user", "content": _content(self.system[start:], False)})
+            messages.append({"role": "user", "content": content_of(self.system[start:], False)})
             del self.system[start:]
             self._lose(f"messages[{place}]", "changed", "with no other turn to answer, it is sent as the user's")
-        if self.messages and self.messages[0]["role"] == "assistant" and not self._own:
-            self.messages.insert(0, {"role": "user", "content": OPENING})
+        if messages and messages[0]["role"] == "assistant" and not own:
+            messages.insert(0, {"role": "user", "content": OPENING})
             self._lose("messages", "added", "the user speaks first at Anthropic: a word to begin with")
-        if self._marks.trim():
-            for message in self.messages:
+        if len(self._marks) > _MAX_MARKS and not own:
+            self._marks.trim(self._lose)
+            for message in messages:
                 _respell(message)
 
     def _write_turn(self, message: Message, path: str) -> None:
@@ -111,7 +103,7 @@ class Turns:
             self._results = (self._results or content) if only else None
             return
         self._results = None
-        out: Json = {"role": role, "content": _content(content, spelled == "list")}
+        out: Json = {"role": role, "content": content_of(content, spelled == "list")}
         self.messages.append(merge(out, message, NAME) if message.extras else out)
 
     def _blocks(self, parts: list[AnyPart], path: str, role: str) -> list[Json]:
@@ -120,7 +112,7 @@ class Turns:
         rest: list[Json] = []
         for j, part in enumerate(parts):
             if _plain(part):
-                rest.append({"type": "text", "text": cast(Text, part).text})
+                rest.append({"type": "text", "text": part.text})
             elif (block := self.block(part, f"{path}.parts[{j}]", role)) is None:
                 continue
             elif isinstance(part, ToolResult) and not self._own:
@@ -134,28 +126,36 @@ class Turns:
     # system
 
     def _write_system(self, message: Message, i: int) -> None:
-        path, spelled = f"messages[{i}]", note(message, NAME, "~system")
-        if spelled is not None:
+        parts, spelled, turn = message.parts, None, False
+        if message.extras:
+            spelled = note(message, NAME, "~system")
             self.listed = self.listed or spelled == "blocks"
-        if len(message.parts) == 1 and isinstance(part := message.parts[0], Text) and (_plain(part) or spelled == "string"):
+            turn = spelled is None and bool(note(message, NAME, "~turn"))
+        if len(parts) == 1 and (_plain(part := parts[0]) or (spelled == "string" and isinstance(part, Text))):
             blocks: list[Json] = [{"type": "text", "text": part.text}]
         else:
-            blocks = [block for j, p in enumerate(message.parts) if (block := self._system_block(p, f"{path}.parts[{j}]"))]
+            blocks = [block for j, p in enumerate(parts) if (block := self._system_block(p, f"messages[{i}].parts[{j}]"))]
         if message.extras:
-            foreign(message, NAME, path, self._lose)
-        if spelled is None and note(message, NAME, "~turn"):
+            foreign(message, NAME, f"messages[{i}]", self._lose)
+        if turn:
             listed = note(message, NAME, "~content") == "list"
-            self.messages.append(merge({"role": "system", "content": _content(blocks, listed)}, message, NAME))
+            self.messages.append(merge({"role": "system", "content": content_of(blocks, listed)}, message, NAME))
         elif spelled is not None or not self.messages:
             self._hoist(blocks, i)
-        elif self.messages[-1]["role"] == "system" and blocks:
-            self.messages[-1]["content"] = _listed(self.messages[-1]["content"]) + blocks
-        elif self._mid_system and blocks and self.messages[-1]["role"] == "user" and self._answered_next(i):
-            self.messages.append({"role": "system", "content": _content(blocks, False)})
+        else:
+            self._write_late_system(blocks, i)
+
+    def _write_late_system(self, blocks: list[Json], i: int) -> None:
+        """Where turns stand before it already."""
+        last = self.messages[-1]
+        if last["role"] == "system" and blocks:
+            last["content"] = _listed(last["content"]) + blocks
+        elif blocks and last["role"] == "user" and claude(self._target.model).mid_system and self._answered_next(i):
+            self.messages.append({"role": "system", "content": content_of(blocks, False)})
             self._results = None
         elif blocks:
             self._hoist(blocks, i)
-            self._lose(path, "changed", "said at the start: a system message cannot stand here")
+            self._lose(f"messages[{i}]", "changed", "said at the start: a system message cannot stand here")
 
     def _hoist(self, blocks: list[Json], i: int) -> None:
         self._last_system = i, len(self.system)
@@ -195,7 +195,7 @@ class Turns:
         if out is None:
             return None
         if part.cache is not None:
-            self._marks.put(out, part.cache, path)
+            self._marks.put(out, part.cache, path, self._own, self._lose)
         if part.signature is not None and not isinstance(part, Thinking):
             self._lose(f"{path}.signature", "dropped", f"only {part.signature.origin} can read it")
         if part.extras:
@@ -219,7 +219,7 @@ class Turns:
         if role != "assistant" and not self._own:
             return self._drop(path, "only an assistant thinks")
         out = thinking_block(part)
-        if part.signature is None and self._claude:
+        if part.signature is None and self._target.facts.family == "claude":
             return self._drop(path, "Anthropic takes back only thinking that it signed")
         if out is None and part.signature is None and part.text:  # a server of this dialect that does not sign
             return {"type": "thinking", "thinking": part.text, "signature": ""}
@@ -242,12 +242,12 @@ class Turns:
             return self._drop(path, "only a user brings results")
         out: Json = {"type": "tool_result", "tool_use_id": _id(part.id)}
         listed = bool(part.extras) and bool(note(part, NAME, "~content"))
-        if len(part.parts) == 1 and not listed and _simple(part.parts[0]):
-            out["content"] = cast(Text, part.parts[0]).text
+        if len(part.parts) == 1 and not listed and plain(said := part.parts[0]):
+            out["content"] = said.text
         elif part.parts or listed:
             blocks = [b for k, p in enumerate(part.parts) if (b := self.block(p, f"{path}.parts[{k}]", "result"))]
             if blocks or listed:
-                out["content"] = _content(blocks, listed)
+                out["content"] = content_of(blocks, listed)
         if part.error or (part.extras and note(part, NAME, "~error")):
             out["is_error"] = part.error
         if part.name is not None and self._names.get(part.id) != part.name:
@@ -261,7 +261,7 @@ class Turns:
             return self._drop(path, "an assistant's turn holds no media")
         if part.kind not in ("image", "document"):
             return self._drop(path, f"Anthropic takes no {part.kind}")
-        if not self._fetches and (part.url is not None or part.file is not None):
+        if "base64_only" in self._target.quirks and (part.url is not None or part.file is not None):
             return self._drop(path, "this host fetches nothing: it takes what is sent along")
         source = note(part, NAME, "~source") or self._source(part, path)
         if source is None:
@@ -316,23 +316,12 @@ class Turns:
         return {"type": "text", "media_type": (mime or "text/plain") if self._own else "text/plain", "data": words}
 
 
-def _simple(part: Any) -> bool:
-    """Whether a part says nothing but its text."""
-    return (
-        type(part) is Text
-        and not part.extras
-        and not part.citations
-        and not part.refusal
-        and part.cache is part.signature is None
-    )
-
-
-def _plain(part: Any) -> bool:
+def _plain(part: AnyPart) -> TypeGuard[Text]:
     """Whether a part is but text, and one that Anthropic takes. Spelled out, for every part is asked."""
     return (
         type(part) is Text
-        and bool(words := part.text)
-        and not words.isspace()
+        and part.text != ""
+        and not part.text.isspace()
         and not part.extras
         and not part.citations
         and part.cache is part.signature is None
@@ -340,11 +329,11 @@ def _plain(part: Any) -> bool:
     )
 
 
-def _content(blocks: list[Json], listed: bool) -> str | list[Json]:
+def content_of(blocks: list[Json], listed: bool) -> str | list[Json]:
     if not blocks and not listed:
         return ""
-    if len(blocks) == 1 and not listed and blocks[0].keys() == {"type", "text"}:
-        return blocks[0]["text"]
+    if len(blocks) == 1 and not listed and len(block := blocks[0]) == 2 and "type" in block and "text" in block:
+        return block["text"]
     return blocks
 
 
@@ -354,7 +343,7 @@ def _respell(holder: Json) -> None:
         for block in cast("list[Json]", content):
             if block.get("type") == "tool_result":
                 _respell(block)
-        holder["content"] = _content(cast("list[Json]", content), False)
+        holder["content"] = content_of(cast("list[Json]", content), False)
 
 
 def _listed(content: str | list[Json]) -> list[Json]:

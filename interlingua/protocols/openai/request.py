@@ -62,6 +62,7 @@ from interlingua.protocols.wire import (
 )
 
 EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
+_MODES: Final = ("none", "auto", "required")
 _MAX_STOP: Final = 4
 _MAX_ID: Final = 64
 # What a reasoning model refuses (the SDK's notes on these parameters), but for the values that say nothing.
@@ -72,21 +73,21 @@ _NO_EFFORT_WITH_TOOLS: Final = re.compile(r"(^|/)gpt-(5\.[4-9]|[6-9]|\d\d)")  # 
 
 
 def parse_request(body: Json, model: str | None = None, stream: bool | None = None) -> Request:
-    name = body.pop("model", None)
-    request = Request(model=model or text(name if name is not None else need({}, "model", "model"), "model"), messages=[])
-    messages = array(need(body, "messages", "messages"), "messages")
-    unknown: list[str | None] = []
-    request.messages = [_parse_message(item, i, unknown) for i, item in enumerate(messages)]
-    if unknown:
-        request.messages = [_of_unknown(m, messages[i], unknown) for i, m in enumerate(request.messages)]
+    name, messages = body.pop("model", None), body.pop("messages", None)
+    if not model:
+        model = name if type(name) is str else text(need({"model": name}, "model", "model"), "model")
+    if messages.__class__ is not list:
+        array(need({"messages": messages}, "messages", "messages"), "messages")
+    request = Request(model=model, messages=_parse_messages(messages))
     rest: Json = {}
     for key, value in body.items():
         if value is None:
             continue
         if (scalar := _SCALARS.get(key)) is not None:
-            setattr(request, key, scalar(value, key))
-        elif (reader := _FIELDS.get(key)) is not None:
-            reader(request, value)
+            usual, reader = scalar
+            setattr(request, key, value if type(value) is usual else reader(value, key))
+        elif (field := _FIELDS.get(key)) is not None:
+            field(request, value)
         else:
             rest[key] = value
     if rest:
@@ -94,18 +95,18 @@ def parse_request(body: Json, model: str | None = None, stream: bool | None = No
     return request
 
 
-_SCALARS: Final[dict[str, Callable[[Any, str], Any]]] = {
-    "temperature": number,
-    "top_p": number,
-    "frequency_penalty": number,
-    "presence_penalty": number,
-    "seed": integer,
-    "n": integer,
-    "logprobs": boolean,
-    "top_logprobs": integer,
-    "user": text,
-    "stream": boolean,
-    "max_tokens": integer,
+_SCALARS: Final[dict[str, tuple[type, Callable[[Any, str], Any]]]] = {  # the usual type, which is taken as it is
+    "temperature": (float, number),
+    "top_p": (float, number),
+    "frequency_penalty": (float, number),
+    "presence_penalty": (float, number),
+    "seed": (int, integer),
+    "n": (int, integer),
+    "logprobs": (bool, boolean),
+    "top_logprobs": (int, integer),
+    "user": (str, text),
+    "stream": (bool, boolean),
+    "max_tokens": (int, integer),
 }
 
 
@@ -136,8 +137,8 @@ def _parallel(request: Request, value: Any) -> None:
 def _tool_choice(request: Request, value: Any) -> None:
     parallel = request.tool_choice.parallel if request.tool_choice else None
     if type(value) is str:
-        mode = wire.choice(value, "tool_choice", ("none", "auto", "required"))
-        request.tool_choice = ToolChoice(mode=cast(Any, mode), parallel=parallel)
+        mode: Any = value if value in _MODES else wire.choice(value, "tool_choice", _MODES)
+        request.tool_choice = ToolChoice(mode=mode, parallel=parallel)
         return
     d = obj(value, "tool_choice")
     match d.get("type"):
@@ -151,7 +152,7 @@ def _tool_choice(request: Request, value: Any) -> None:
             request.tool_choice = ToolChoice(mode="named", names=[name], parallel=parallel)
         case "allowed_tools" if names := _allowed(d):
             mode = wire.choice(d["allowed_tools"].get("mode"), "tool_choice.allowed_tools.mode", ("auto", "required"))
-            request.tool_choice = ToolChoice(mode=cast(Any, mode), names=names, parallel=parallel)
+            request.tool_choice = ToolChoice(mode=mode, names=names, parallel=parallel)
         case _:
             keep(request, NAME, {"tool_choice": d})
 
@@ -267,16 +268,32 @@ _PLAIN_ROLES: Final = ("user", "assistant", "system", "developer")
 _ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
 
 
+def _parse_messages(values: list[Any]) -> list[Message]:
+    unknown: list[str | None] = []
+    messages: list[Message] = []
+    for i, d in enumerate(values):
+        try:
+            role, words = d["role"], d["content"]
+        except (KeyError, TypeError):
+            role = words = None
+        if type(words) is str and words and len(d) == 2 and role in _PLAIN_ROLES:  # the turn that nearly all are
+            messages.append(Message(role=role, parts=[Text(text=words)]))
+        else:
+            messages.append(_common_message(d, i, unknown) or _parse_message(d, i, unknown))
+    if unknown:
+        return [_of_unknown(message, value, unknown) for message, value in zip(messages, values, strict=True)]
+    return messages
+
+
 def _common_message(value: Any, i: int, unknown: list[str | None]) -> Message | None:
-    """The turns that nearly all are: a role and a string, calls of functions, a function's answer; at a third of the cost."""
-    d = wire.as_obj(value)
-    role, content, fields = d.get("role"), d.get("content"), len(d)
+    """The other common ones, at a third of the cost: calls of functions, and a function's answer."""
+    if value.__class__ is not dict or len(value) != 3:
+        return None
+    role, content = value.get("role"), value.get("content")
     parts: list[Any] = [Text(text=content)] if type(content) is str and content else []
-    if fields == 2 and parts and role in _PLAIN_ROLES:
-        return Message(role=cast(Role, role), parts=parts)
-    if fields == 3 and role == "tool" and parts and type(id_ := d.get("tool_call_id")) is str:
+    if role == "tool" and parts and type(id_ := value.get("tool_call_id")) is str:
         return Message(role="tool", parts=[ToolResult(id=id_, parts=parts)])
-    if fields == 3 and role == "assistant" and (parts or content is None) and type(calls := d.get("tool_calls")) is list:
+    if role == "assistant" and (parts or content is None) and type(calls := value.get("tool_calls")) is list:
         parts += _calls(calls, f"messages[{i}]", unknown)
         return Message(role="assistant", parts=parts)
     return None
@@ -304,8 +321,6 @@ def _whole(d: Json) -> Message:
 
 
 def _parse_message(value: Any, i: int, unknown: list[str | None]) -> Message:
-    if (common := _common_message(value, i, unknown)) is not None:
-        return common
     path = f"messages[{i}]"
     d = dict(obj(value, path))
     role = wire.choice(need(d, "role", f"{path}.role"), f"{path}.role", _ROLES)
@@ -514,7 +529,7 @@ def _format_message(message: Message, i: int, target: Target, out: list[Json], l
     """Appends what one turn becomes: tool results are messages of their own, before the rest of their turn."""
     parts = message.parts
     if len(parts) == 1 and not message.extras and message.role != "tool" and plain(parts[0]):
-        out.append({"role": message.role, "content": cast(Text, parts[0]).text})
+        out.append({"role": message.role, "content": parts[0].text})
         return
     if note(message, NAME, "~whole"):
         out.append(cast(Opaque, parts[0]).data)

@@ -1,7 +1,6 @@
 """A conversation's turns, written as items for a backend. Order is kept as it was; what cannot stand is reported."""
 
 from binascii import crc32
-from typing import cast
 
 from interlingua.ir import AnyPart, Json, Media, Message, Opaque, Request, Text, Thinking, ToolCall, ToolResult
 from interlingua.protocols import Lose, Target
@@ -32,7 +31,7 @@ class Items:
             if message is first and message.role == "system" and len(parts) == 1 and self._hoisted(message):
                 continue
             if len(parts) == 1 and not message.extras and message.role != "tool" and plain(parts[0]):
-                self.out.append({"role": message.role, "content": cast(Text, parts[0]).text})
+                self.out.append({"role": message.role, "content": parts[0].text})
             else:
                 self._message(message, i)
 
