@@ -13,7 +13,7 @@ OPENING: Final = "."  # what a user says where the assistant's words come first,
 
 encode_json = msgspec.json.Encoder().encode
 decode_json = msgspec.json.Decoder().decode
-_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_check_object = msgspec.json.Decoder(type("_Object", (msgspec.Struct,), {})).decode  # reads an object and keeps nothing of it
 
 
 def text(value: Any, path: str) -> str:
@@ -169,7 +169,7 @@ def note_down(node: Node, name: str, key: str, value: Any = True) -> None:
 def is_json_object(raw: str) -> bool:
     """Whether a tool call's arguments are a whole JSON object."""
     try:
-        _decode_object(raw)
+        _check_object(raw)
         return True
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return False

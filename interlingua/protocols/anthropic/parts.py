@@ -316,15 +316,13 @@ def thinking_block(part: Thinking) -> Json | None:
     return {"type": "thinking", "thinking": part.text, "signature": part.signature.data}
 
 
-def call_block(call: ToolCall, path: str, lose: Lose) -> Json:
-    return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_of(call, path, lose)}
-
-
-def arguments_of(call: ToolCall, path: str, lose: Lose) -> Raw | Json:
-    """A call's arguments byte for byte; what is no object travels under the key that Anthropic documents for it."""
-    if not call.arguments:
-        return {}
-    if is_json_object(call.arguments):
-        return Raw(call.arguments)
-    lose(f"{path}.arguments", "changed", f"no JSON object: sent as {INVALID}")
-    return {INVALID: call.arguments}
+def call_block(call: ToolCall, id_: str, path: str, lose: Lose) -> Json:
+    """A call, its arguments byte for byte; what is no object travels under the key that Anthropic documents for it."""
+    arguments = call.arguments
+    said: Raw | Json = {}
+    if arguments and is_json_object(arguments):
+        said = Raw(arguments)
+    elif arguments:
+        said = {INVALID: arguments}
+        lose(f"{path}.arguments", "changed", f"no JSON object: sent as {INVALID}")
+    return {"type": "tool_use", "id": id_, "name": call.name, "input": said}

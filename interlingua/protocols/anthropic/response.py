@@ -171,7 +171,7 @@ def answer_block(part: AnyPart, path: str, lose: Lose) -> Json | None:
         case Text():
             out = text_block(part, path, lose)
         case ToolCall():
-            out = call_block(part, path, lose)
+            out = call_block(part, part.id, path, lose)
         case Thinking():
             said = thinking_block(part)
             if said is None:

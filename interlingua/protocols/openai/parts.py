@@ -178,11 +178,21 @@ def _lose_name(part: Media, path: str, lose: Lose) -> None:
 # Tool calls
 
 
+def plain_call(d: Any) -> ToolCall | None:
+    """The call that nearly all are: of a function, with an id, and nothing beside."""
+    try:
+        id_, kind, said = d["id"], d["type"], d["function"]
+        name, arguments = said["name"], said["arguments"]
+    except (KeyError, TypeError):
+        return None
+    if kind == "function" and len(d) == 3 and len(said) == 2 and type(id_) is type(name) is type(arguments) is str:
+        return ToolCall(id=id_, name=name, arguments=arguments)
+    return None
+
+
 def parse_call(d: Json, path: str, require_id: bool = True) -> AnyPart:
-    if len(d) == 3 and d.get("type") == "function" and len(said := as_obj(d.get("function"))) == 2:  # the common call
-        id_, name, arguments = d.get("id"), said.get("name"), said.get("arguments")
-        if type(id_) is str and type(name) is str and type(arguments) is str:
-            return ToolCall(id=id_, name=name, arguments=arguments)
+    if (plain := plain_call(d)) is not None:
+        return plain
     d = dict(d)
     kind = d.get("type")
     if kind == "custom" or kind is None and "custom" in d and "function" not in d:

@@ -37,6 +37,7 @@ from interlingua.protocols.openai.parts import (
     parse_call,
     parse_carried,
     parse_content,
+    plain_call,
     restore,
     signature_slot,
 )
@@ -277,34 +278,37 @@ def _parse_messages(values: list[Any]) -> list[Message]:
         except (KeyError, TypeError):
             role = words = None
         if type(words) is str and words and len(d) == 2 and role in _PLAIN_ROLES:  # the turn that nearly all are
-            messages.append(Message(role=role, parts=[Text(text=words)]))
+            message = Message(role=role, parts=[Text(text=words)])
         else:
-            messages.append(_common_message(d, i, unknown) or _parse_message(d, i, unknown))
+            message = (role and len(d) == 3 and _common_message(d, role, words, i, unknown)) or _parse_message(d, i, unknown)
+        messages.append(message)
     if unknown:
         return [_of_unknown(message, value, unknown) for message, value in zip(messages, values, strict=True)]
     return messages
 
 
-def _common_message(value: Any, i: int, unknown: list[str | None]) -> Message | None:
-    """The other common ones, at a third of the cost: calls of functions, and a function's answer."""
-    if value.__class__ is not dict or len(value) != 3:
-        return None
-    role, content = value.get("role"), value.get("content")
+def _common_message(d: Json, role: Any, content: Any, i: int, unknown: list[str | None]) -> Message | None:
+    """The other common ones, of three fields, at a third of the cost: calls of functions, and a function's answer."""
     parts: list[Any] = [Text(text=content)] if type(content) is str and content else []
-    if role == "tool" and parts and type(id_ := value.get("tool_call_id")) is str:
-        return Message(role="tool", parts=[ToolResult(id=id_, parts=parts)])
-    if role == "assistant" and (parts or content is None) and type(calls := value.get("tool_calls")) is list:
-        parts += _calls(calls, f"messages[{i}]", unknown)
-        return Message(role="assistant", parts=parts)
+    if role == "tool" and parts and type(id_ := d.get("tool_call_id")) is str:
+        return Message(role=role, parts=[ToolResult(id=id_, parts=parts)])
+    calls: Any = d.get("tool_calls")
+    if role == "assistant" and (parts or content is None) and calls.__class__ is list:
+        _take_calls(calls, i, parts, unknown)
+        return Message(role=role, parts=parts)
     return None
 
 
-def _calls(value: Any, path: str, unknown: list[str | None]) -> list[AnyPart]:
+def _take_calls(value: list[Any], i: int, parts: list[AnyPart], unknown: list[str | None]) -> None:
     """`unknown` takes the ids of those of a kind that we do not know."""
-    path += ".tool_calls"
-    calls = [parse_call(obj(item, f"{path}[{k}]"), f"{path}[{k}]") for k, item in enumerate(array(value, path))]
-    unknown += [as_text(call.data.get("id")) for call in calls if type(call) is Opaque]
-    return calls
+    for k, item in enumerate(value):
+        call: AnyPart | None = plain_call(item)
+        if call is None:
+            path = f"messages[{i}].tool_calls[{k}]"
+            call = parse_call(obj(item, path), path)
+            if type(call) is Opaque:
+                unknown.append(as_text(call.data.get("id")))
+        parts.append(call)
 
 
 def _of_unknown(message: Message, whole: Any, unknown: list[str | None]) -> Message:
@@ -329,7 +333,7 @@ def _parse_message(value: Any, i: int, unknown: list[str | None]) -> Message:
     content = d.pop("content", None)
     message = Message(role=cast(Role, role))
     if role == "assistant":
-        message.parts = _assistant(d, content, path, unknown)
+        message.parts = _assistant(d, content, i, unknown)
     elif role == "tool":
         id_ = text(need(d, "tool_call_id", f"{path}.tool_call_id"), f"{path}.tool_call_id")
         message.parts = [ToolResult(id=id_, parts=parse_content(content, f"{path}.content"))]
@@ -344,8 +348,8 @@ def _parse_message(value: Any, i: int, unknown: list[str | None]) -> Message:
     return message
 
 
-def _assistant(d: Json, content: Any, path: str, unknown: list[str | None]) -> list[AnyPart]:
-    parts: list[AnyPart] = []
+def _assistant(d: Json, content: Any, i: int, unknown: list[str | None]) -> list[AnyPart]:
+    path, parts = f"messages[{i}]", list[AnyPart]()
     for field in ("reasoning_content", "reasoning"):
         if type(words := d.get(field)) is str and words:
             parts.append(Thinking(text=d.pop(field), extras={NAME: {"~field": field}}))
@@ -355,7 +359,7 @@ def _assistant(d: Json, content: Any, path: str, unknown: list[str | None]) -> l
         parts.append(Text(text=text(refusal, f"{path}.refusal"), refusal=True))
         note_down(parts[-1], NAME, "~field")
     if (calls := d.pop("tool_calls", None)) is not None:
-        parts += _calls(calls, path, unknown)
+        _take_calls(array(calls, f"{path}.tool_calls"), i, parts, unknown)
     return restore(parts, parse_carried(d))
 
 
