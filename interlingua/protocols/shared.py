@@ -24,7 +24,6 @@ _PLACES: Final = 4  # of a request that are looked at: its tools may have fields
 _MODELS: Final = 4  # that tools are kept written for
 
 _KEY: Final = b'"tools":'
-_SPACES: Final = (b" ", b"\n", b"\r", b"\t")
 _STAND_IN: Final = int.from_bytes(urandom(7))  # stands where tools stood that are known: no client can name it
 _STANDING: Final = b"%d" % _STAND_IN
 
@@ -104,7 +103,7 @@ memory: Final = Memory()
 
 def decode_request(data: bytes) -> Any:
     """As decode_json, but that `Reader` is given the tools as Raw."""
-    place = data.rfind(_KEY)
+    place = data.find(_KEY)
     if place < 0:
         return decode_json(data)
     if (body := _with_known(data, place)) is not None:
@@ -121,17 +120,17 @@ def _with_known(data: bytes, place: int) -> Json | None:
     """The request, if it has tools that were seen before: without reading them again."""
     for _ in range(_PLACES):
         start = place + len(_KEY)
-        while data[start : start + 1] in _SPACES:
-            start += 1
+        start += data[start : start + 1] == b" "
         if (seen := memory.at(data, start)) is not None:
+            whole = memoryview(data)
             try:
-                body = decode_json(data[:start] + _STANDING + data[start + len(seen.data) :])
+                body = decode_json(b"".join((whole[:start], _STANDING, whole[start + len(seen.data) :])))
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
                 return None  # what is wrong is told by its place in the whole
             if body.__class__ is dict and body.get("tools") == _STAND_IN:  # it did stand for the request's own
                 body["tools"] = seen.raw
                 return body
-        if (place := data.rfind(_KEY, 0, place)) < 0:
+        if (place := data.find(_KEY, start)) < 0:
             break
     return None
 
