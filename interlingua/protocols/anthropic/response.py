@@ -24,7 +24,7 @@ from interlingua.ir import (
 from interlingua.protocols import Lose
 from interlingua.protocols.anthropic.names import NAME
 from interlingua.protocols.anthropic.parts import PLAIN_REFUSAL, call_block, parse_content, text_block, thinking_block
-from interlingua.protocols.wire import array, foreign, keep, keep_in, merge, obj, take_count, text
+from interlingua.protocols.wire import array, foreign, integer, keep, keep_in, merge, obj, take_count, text
 
 REASONS: Final[dict[str, Reason]] = {
     "end_turn": "stop",
@@ -45,8 +45,13 @@ _WORDS: Final[dict[Reason, str]] = {
     "error": "end_turn",
     "other": "end_turn",
 }
+FINISH: Final = ("stop_reason", "stop_sequence", "stop_details")
+_COUNTS: Final = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+_COUNTED: Final = frozenset(_COUNTS)
+_WHOLE: Final = frozenset((int, type(None)))
 # What a stream tells with the end of the answer: `container` in its delta, the other beside it.
 _AT_END: Final = {"container": "container", "context_management": "message_delta.context_management"}
+_KNOWN: Final = frozenset(("type", "role", "id", "model", "content", "usage", *FINISH, *_AT_END))
 
 # Reading
 
@@ -59,54 +64,53 @@ def parse_response(body: Json) -> Response:
 
 
 def _parse_response(body: Json) -> Response:
-    usage = body.pop("usage", None)
-    for key in ("type", "role"):
-        body.pop(key, None)
-    choice = Choice(parts=parse_content(array(body.pop("content", None), "content"), "content", sealed=True))
-    choice.finish = take_finish(body)
+    content, usage = parse_content(array(body.get("content"), "content"), "content", sealed=True), body.get("usage")
+    choice = Choice(parts=content, finish=parse_finish(body))
     if "container" in body or "context_management" in body:
         for key, name in _AT_END.items():
-            if (value := body.pop(key, None)) is not None:
+            if (value := body.get(key)) is not None:
                 keep(choice, NAME, {name: value})
+    id_, model = body.get("id") or "", body.get("model") or ""
     response = Response(
-        id=text(body.pop("id", None) or "", "id"),
-        model=text(body.pop("model", None) or "", "model"),
+        id=id_ if type(id_) is str else text(id_, "id"),
+        model=model if type(model) is str else text(model, "model"),
         choices=[choice],
         usage=parse_usage(obj(usage, "usage")) if usage is not None else None,
     )
-    if body:
-        keep(response, NAME, body)
+    if not body.keys() <= _KNOWN:
+        keep(response, NAME, {key: value for key, value in body.items() if key not in _KNOWN})
     return response
 
 
-def take_finish(d: Json) -> Finish | None:
-    """Pops what tells why an answer ended; None where it has not."""
-    word, stop, details = d.pop("stop_reason", None), d.pop("stop_sequence", None), d.pop("stop_details", None)
+def parse_finish(d: Json) -> Finish | None:
+    """What tells why an answer ended (`FINISH`); None where it has not."""
+    word = d.get("stop_reason")
     if word is None:
         return None
     finish = Finish(reason=REASONS.get(text(word, "stop_reason"), "other"), raw=word, origin=NAME)
-    finish.stop = None if stop is None else text(stop, "stop_sequence")
-    if details is not None:
+    if (stop := d.get("stop_sequence")) is not None:
+        finish.stop = text(stop, "stop_sequence")
+    if (details := d.get("stop_details")) is not None:
         keep(finish, NAME, {"stop_details": details})
     return finish
 
 
 def parse_usage(d: Json) -> Usage:
     """Anthropic's input_tokens leave out what was read from the cache or written to it; ours count all."""
-    d = dict(d)
-    usage = Usage(
-        cache_read=take_count(d, "usage", "cache_read_input_tokens"),
-        cache_write=take_count(d, "usage", "cache_creation_input_tokens"),
-        output=take_count(d, "usage", "output_tokens"),
-    )
-    if (fresh := take_count(d, "usage", "input_tokens")) is not None:
-        usage.input = fresh + (usage.cache_read or 0) + (usage.cache_write or 0)
-    if (details := d.pop("output_tokens_details", None)) is not None:
-        details = dict(obj(details, "usage.output_tokens_details"))
-        usage.reasoning = take_count(details, "usage", "thinking_tokens")
-        keep_in(usage, NAME, "output_tokens_details", details)
-    if d:
-        keep(usage, NAME, d)
+    counts = [*map(d.get, _COUNTS)]
+    if not _WHOLE.issuperset(map(type, counts)):
+        counts = [value if value is None else integer(value, f"usage.{key}") for key, value in zip(_COUNTS, counts, strict=True)]
+    fresh, read, wrote, output = counts
+    usage = Usage(cache_read=read, cache_write=wrote, output=output)
+    if fresh is not None:
+        usage.input = fresh + (read or 0) + (wrote or 0)
+    if not d.keys() <= _COUNTED:
+        rest = {key: value for key, value in d.items() if key not in _COUNTED}
+        if (details := rest.pop("output_tokens_details", None)) is not None:
+            details = dict(obj(details, "usage.output_tokens_details"))
+            usage.reasoning = take_count(details, "usage", "thinking_tokens")
+            keep_in(usage, NAME, "output_tokens_details", details)
+        keep(usage, NAME, rest)
     return usage
 
 

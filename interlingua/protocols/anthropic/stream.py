@@ -39,15 +39,16 @@ from interlingua.protocols.anthropic.errors import failure_of, format_error
 from interlingua.protocols.anthropic.names import NAME
 from interlingua.protocols.anthropic.parts import INVALID, format_citation, parse_block, parse_citation, thinking_block
 from interlingua.protocols.anthropic.response import (
+    FINISH,
     call_id,
     carrier,
     delta_usage,
     format_finish,
     format_usage,
+    parse_finish,
     parse_usage,
     sealed_block,
     sealed_thinking,
-    take_finish,
 )
 from interlingua.protocols.wire import (
     as_array,
@@ -182,7 +183,7 @@ class Parser:
             return
         self._started = True
         content = as_array(message.pop("content", None))
-        for key in ("type", "role", "stop_reason", "stop_sequence", "stop_details"):
+        for key in ("type", "role", *FINISH):
             message.pop(key, None)
         start = Start(id=as_text(message.pop("id", None)) or "", model=as_text(message.pop("model", None)) or "")
         start.usage = parse_usage(self._usage) if self._usage else None
@@ -197,15 +198,15 @@ class Parser:
         self._usage.update({key: value for key, value in as_obj(usage).items() if value is not None})
 
     def _message_delta(self, d: Json, events: list[AnyEvent]) -> None:
-        delta = dict(as_obj(d.get("delta")))
+        delta = as_obj(d.get("delta"))
         self._note_usage(d.get("usage"))
-        finish = take_finish(delta)
+        finish = parse_finish(delta)
         if finish is None or self._ended:
             events.append(UsageSoFar(usage=parse_usage(self._usage)))
             return
         self._finish(events)
         end = ChoiceEnd(finish=finish)
-        keep(end, NAME, delta)
+        keep(end, NAME, {key: value for key, value in delta.items() if key not in FINISH})
         keep(end, NAME, {f"message_delta.{key}": v for key, v in d.items() if key not in ("type", "delta", "usage")})
         events.append(end)
 

@@ -218,26 +218,31 @@ def format_response(response: Response, asked: Request, lose: Lose) -> Json:
 
 
 def _format_choice(choice: Choice, i: int, asked: Request, lose: Lose) -> Json:
-    path = f"response.choices[{i}]"
     message: Json = {"role": "assistant", "content": None, "refusal": None}
     for j, part in enumerate(choice.parts):
-        _say(part, j, f"{path}.parts[{j}]", message, asked, lose)
+        _say(part, i, j, message, asked, lose)
     out: Json = {
         "index": i,
         "message": message,
         "logprobs": {"content": [format_logprob(t) for t in choice.logprobs], "refusal": None} if choice.logprobs else None,
-        "finish_reason": format_finish(choice.finish, choice.parts, path, lose),
+        "finish_reason": format_finish(choice.finish, choice.parts, i, lose),
     }
     if choice.extras:
-        foreign(choice, NAME, path, lose)
+        foreign(choice, NAME, f"response.choices[{i}]", lose)
         merge(out, choice, NAME)
     return out
 
 
-def _say(part: AnyPart, j: int, path: str, message: Json, asked: Request, lose: Lose) -> None:
+def _say(part: AnyPart, i: int, j: int, message: Json, asked: Request, lose: Lose) -> None:
     match part:
         case Text():
-            _say_text(part, j, path, message, lose)
+            field = "refusal" if part.refusal else "content"
+            before = message[field] or ""
+            if part.citations:
+                _cite(part, f"response.choices[{i}].parts[{j}]", message, len(before), lose)
+            message[field] = before + part.text
+            if part.signature is not None:
+                carry(message, j, part.signature)
         case Thinking():
             if part.text:
                 field = (part.extras.get(NAME) or {}).get("~field", "reasoning_content")
@@ -255,27 +260,27 @@ def _say(part: AnyPart, j: int, path: str, message: Json, asked: Request, lose: 
             message.setdefault("tool_calls", []).append(part.data)
         case Opaque():
             carry(message, j, part)
-            lose(path, "changed", f"a block of {part.origin}'s, sealed in extra_content")
+            lose(f"response.choices[{i}].parts[{j}]", "changed", f"a block of {part.origin}'s, sealed in extra_content")
         case Media() | ToolResult():
             carry(message, j, part)
-            lose(path, "changed", "Chat Completions answers have no such part; sealed in extra_content")
+            lose(
+                f"response.choices[{i}].parts[{j}]",
+                "changed",
+                "Chat Completions answers have no such part; sealed in extra_content",
+            )
         case _:
             assert_never(part)
     if part.extras:
-        foreign(part, NAME, path, lose)
+        foreign(part, NAME, f"response.choices[{i}].parts[{j}]", lose)
 
 
-def _say_text(part: Text, j: int, path: str, message: Json, lose: Lose) -> None:
-    field = "refusal" if part.refusal else "content"
-    if part.citations:
-        whole = [c if c.end is not None else structs.replace(c, end=len(part.text)) for c in part.citations]
-        found = [a for k, c in enumerate(whole) if (a := format_annotation(c, f"{path}.citations[{k}]", lose))]
-        shift_annotations(found, len(message[field] or ""))
-        if found:
-            message["annotations"] = message.get("annotations", []) + found
-    message[field] = (message[field] or "") + part.text
-    if part.signature is not None:
-        carry(message, j, part.signature)
+def _cite(part: Text, path: str, message: Json, before: int, lose: Lose) -> None:
+    """`before`: characters of the message before the part."""
+    whole = [c if c.end is not None else structs.replace(c, end=len(part.text)) for c in part.citations]
+    found = [a for k, c in enumerate(whole) if (a := format_annotation(c, f"{path}.citations[{k}]", lose))]
+    shift_annotations(found, before)
+    if found:
+        message["annotations"] = message.get("annotations", []) + found
 
 
 def must_carry(part: Thinking) -> bool:
@@ -321,20 +326,19 @@ def shift_annotations(annotations: list[Json], by: int) -> None:
             inner["end_index"] += by
 
 
-def format_finish(finish: Finish | None, parts: list[AnyPart], path: str, lose: Lose) -> str:
+def format_finish(finish: Finish | None, parts: list[AnyPart], i: int, lose: Lose) -> str:
+    """The finish_reason of choice `i`."""
     if finish is None:
         return "tool_calls" if any(isinstance(part, ToolCall) for part in parts) else "stop"
-    lose_finish(finish, path, lose)
-    return finish.raw if finish.origin == NAME and finish.raw is not None else _WORDS[finish.reason]
-
-
-def lose_finish(finish: Finish, path: str, lose: Lose) -> None:
     if finish.stop is not None:
-        lose(f"{path}.finish.stop", "dropped", "OpenAI does not tell which stop sequence matched")
-    if finish.reason in ("pause", "context", "error", "other") and finish.origin != NAME:
-        lose(f"{path}.finish.reason", "changed", f"OpenAI has no word for {finish.raw or finish.reason}")
+        lose(f"response.choices[{i}].finish.stop", "dropped", "OpenAI does not tell which stop sequence matched")
+    mine = finish.origin == NAME
+    if not mine and finish.reason in ("pause", "context", "error", "other"):
+        why = f"OpenAI has no word for {finish.raw or finish.reason}"
+        lose(f"response.choices[{i}].finish.reason", "changed", why)
     if finish.extras:
-        foreign(finish, NAME, f"{path}.finish", lose)
+        foreign(finish, NAME, f"response.choices[{i}].finish", lose)
+    return finish.raw if mine and finish.raw is not None else _WORDS[finish.reason]
 
 
 def format_logprob(token: TokenLogprob) -> Json:
@@ -344,16 +348,23 @@ def format_logprob(token: TokenLogprob) -> Json:
 
 def format_usage(usage: Usage, lose: Lose) -> Json:
     input_, output = usage.input or 0, usage.output or 0
-    prompt: Json = {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write, "audio_tokens": usage.audio_input}
-    completion: Json = {"reasoning_tokens": usage.reasoning, "audio_tokens": usage.audio_output}
     out: Json = {"prompt_tokens": input_, "completion_tokens": output, "total_tokens": input_ + output}
-    prompt = {key: value for key, value in prompt.items() if value is not None}
-    completion = {key: value for key, value in completion.items() if value is not None}
-    mine = usage.extras.get(NAME, {})
-    if prompt or any(key.startswith("prompt_tokens_details.") for key in mine):
-        out["prompt_tokens_details"] = prompt
-    if completion or any(key.startswith("completion_tokens_details.") for key in mine):
-        out["completion_tokens_details"] = completion
+    prompt: Json = {}
+    if usage.cache_read is not None:
+        prompt["cached_tokens"] = usage.cache_read
+    if usage.cache_write is not None:
+        prompt["cache_write_tokens"] = usage.cache_write
+    if usage.audio_input is not None:
+        prompt["audio_tokens"] = usage.audio_input
+    completion: Json = {}
+    if usage.reasoning is not None:
+        completion["reasoning_tokens"] = usage.reasoning
+    if usage.audio_output is not None:
+        completion["audio_tokens"] = usage.audio_output
+    mine = usage.extras.get(NAME) if usage.extras else None
+    for field, details in (("prompt_tokens_details", prompt), ("completion_tokens_details", completion)):
+        if details or (mine and any(key.startswith(f"{field}.") for key in mine)):
+            out[field] = details
     if usage.extras:
         foreign(usage, NAME, "response.usage", lose)
         merge(out, usage, NAME)

@@ -575,10 +575,9 @@ class Formatter:
             foreign(part, NAME, path, self._lose)
 
     def _finish(self, event: ChoiceEnd, out: list[Out]) -> None:
-        path = f"response.choices[{event.choice}]"
         for key in [key for key in self._said if key[0] == event.choice]:
             self._cite_whole(key, out)
-        word = format_finish(event.finish, [], path, self._lose)
+        word = format_finish(event.finish, [], event.choice, self._lose)
         if event.finish is None and self._called.get(event.choice):
             word = "tool_calls"
         mine = {key: value for key, value in event.extras.get(NAME, {}).items() if key[0] != "~" and "." not in key}
