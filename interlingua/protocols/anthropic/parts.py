@@ -72,8 +72,9 @@ def parse_content(value: Any, path: str, sealed: bool = False) -> list[AnyPart]:
     parts: list[AnyPart] = []
     pending: Signature | None = None
     for i, item in enumerate(array(value, path)):
-        part = _plain_text(item)
-        if part is None:
+        if item.__class__ is dict and len(item) == 2 and item.get("type") == "text" and type(words := item.get("text")) is str:
+            part = Text(text=words)  # the block that nearly all are
+        else:
             part = parse_block(obj(item, f"{path}[{i}]"), f"{path}[{i}]", sealed)
         if isinstance(part, Signature):
             pending = part
@@ -84,13 +85,6 @@ def parse_content(value: Any, path: str, sealed: bool = False) -> list[AnyPart]:
     if pending is not None:
         parts.append(Text(signature=pending))
     return parts
-
-
-def _plain_text(d: Any) -> AnyPart | Signature | None:
-    """The block that nearly all are."""
-    if d.__class__ is dict and len(d) == 2 and d.get("type") == "text" and type(words := d.get("text")) is str:
-        return Text(text=words)
-    return None
 
 
 def parse_block(d: Json, path: str, sealed: bool = False, inside_result: bool = False) -> AnyPart | Signature:

@@ -24,7 +24,7 @@ from interlingua.ir import (
 from interlingua.protocols import Lose
 from interlingua.protocols.anthropic.names import NAME
 from interlingua.protocols.anthropic.parts import PLAIN_REFUSAL, call_block, parse_content, text_block, thinking_block
-from interlingua.protocols.wire import array, foreign, integer, keep, keep_in, merge, obj, take_count, text
+from interlingua.protocols.wire import array, foreign, keep, keep_in, merge, obj, take_count, text
 
 REASONS: Final[dict[str, Reason]] = {
     "end_turn": "stop",
@@ -46,9 +46,8 @@ _WORDS: Final[dict[Reason, str]] = {
     "other": "end_turn",
 }
 FINISH: Final = ("stop_reason", "stop_sequence", "stop_details")
-_COUNTS: Final = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+_COUNTS: Final = ("cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens", "input_tokens")
 _COUNTED: Final = frozenset(_COUNTS)
-_WHOLE: Final = frozenset((int, type(None)))
 # What a stream tells with the end of the answer: `container` in its delta, the other beside it.
 _AT_END: Final = {"container": "container", "context_management": "message_delta.context_management"}
 _KNOWN: Final = frozenset(("type", "role", "id", "model", "content", "usage", *FINISH, *_AT_END))
@@ -77,7 +76,7 @@ def _parse_response(body: Json) -> Response:
         choices=[choice],
         usage=parse_usage(obj(usage, "usage")) if usage is not None else None,
     )
-    if not body.keys() <= _KNOWN:
+    if not _KNOWN.issuperset(body):
         keep(response, NAME, {key: value for key, value in body.items() if key not in _KNOWN})
     return response
 
@@ -87,7 +86,9 @@ def parse_finish(d: Json) -> Finish | None:
     word = d.get("stop_reason")
     if word is None:
         return None
-    finish = Finish(reason=REASONS.get(text(word, "stop_reason"), "other"), raw=word, origin=NAME)
+    if type(word) is not str:
+        text(word, "stop_reason")
+    finish = Finish(reason=REASONS.get(word, "other"), raw=word, origin=NAME)
     if (stop := d.get("stop_sequence")) is not None:
         finish.stop = text(stop, "stop_sequence")
     if (details := d.get("stop_details")) is not None:
@@ -97,14 +98,16 @@ def parse_finish(d: Json) -> Finish | None:
 
 def parse_usage(d: Json) -> Usage:
     """Anthropic's input_tokens leave out what was read from the cache or written to it; ours count all."""
-    counts = [*map(d.get, _COUNTS)]
-    if not _WHOLE.issuperset(map(type, counts)):
-        counts = [value if value is None else integer(value, f"usage.{key}") for key, value in zip(_COUNTS, counts, strict=True)]
-    fresh, read, wrote, output = counts
+    read, wrote = d.get("cache_read_input_tokens"), d.get("cache_creation_input_tokens")
+    output, fresh = d.get("output_tokens"), d.get("input_tokens")
+    for value in (read, wrote, output, fresh):
+        if type(value) is not int and value is not None:
+            read, wrote, output, fresh = (take_count(dict(d), "usage", key) for key in _COUNTS)
+            break
     usage = Usage(cache_read=read, cache_write=wrote, output=output)
     if fresh is not None:
         usage.input = fresh + (read or 0) + (wrote or 0)
-    if not d.keys() <= _COUNTED:
+    if not _COUNTED.issuperset(d):
         rest = {key: value for key, value in d.items() if key not in _COUNTED}
         if (details := rest.pop("output_tokens_details", None)) is not None:
             details = dict(obj(details, "usage.output_tokens_details"))

@@ -70,6 +70,8 @@ _WORDS: Final[dict[Reason, str]] = {
     "error": "stop",
     "other": "stop",
 }
+_NO_WORD: Final = frozenset[Reason](("pause", "context", "error", "other"))
+_DETAILS: Final = ("prompt_tokens_details", "completion_tokens_details")
 
 # Reading
 
@@ -333,7 +335,7 @@ def format_finish(finish: Finish | None, parts: list[AnyPart], i: int, lose: Los
     if finish.stop is not None:
         lose(f"response.choices[{i}].finish.stop", "dropped", "OpenAI does not tell which stop sequence matched")
     mine = finish.origin == NAME
-    if not mine and finish.reason in ("pause", "context", "error", "other"):
+    if finish.reason in _NO_WORD and not mine:
         why = f"OpenAI has no word for {finish.raw or finish.reason}"
         lose(f"response.choices[{i}].finish.reason", "changed", why)
     if finish.extras:
@@ -361,11 +363,14 @@ def format_usage(usage: Usage, lose: Lose) -> Json:
         completion["reasoning_tokens"] = usage.reasoning
     if usage.audio_output is not None:
         completion["audio_tokens"] = usage.audio_output
-    mine = usage.extras.get(NAME) if usage.extras else None
-    for field, details in (("prompt_tokens_details", prompt), ("completion_tokens_details", completion)):
-        if details or (mine and any(key.startswith(f"{field}.") for key in mine)):
-            out[field] = details
+    if prompt:
+        out["prompt_tokens_details"] = prompt
+    if completion:
+        out["completion_tokens_details"] = completion
     if usage.extras:
         foreign(usage, NAME, "response.usage", lose)
+        for field in _DETAILS:
+            if any(key.startswith(f"{field}.") for key in usage.extras.get(NAME, ())):
+                out.setdefault(field, {})
         merge(out, usage, NAME)
     return out
