@@ -62,7 +62,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._heads: dict[bytes, list[_Seen]] = {}
-        self._standing: dict[int, _Seen] = {}  # by the id of its raw, which lives as long
+        self.standing: dict[int, _Seen] = {}  # by the id of its raw, which lives as long
         self._held = 0
 
     def at(self, data: bytes, start: int) -> _Seen | None:
@@ -72,16 +72,13 @@ class Memory:
                 return seen
         return None
 
-    def of(self, raw: Raw) -> _Seen | None:
-        return self._standing.get(id(raw))
-
     def learn(self, data: bytes) -> _Seen:
         seen = self.at(data, 0) or _Seen(data)
-        if not _HEAD <= len(data) <= _LARGEST or id(seen.raw) in self._standing:
+        if not _HEAD <= len(data) <= _LARGEST or id(seen.raw) in self.standing:
             return seen
         alike = self._heads.setdefault(data[:_HEAD], [])
         alike.append(seen)
-        self._standing[id(seen.raw)] = seen
+        self.standing[id(seen.raw)] = seen
         self._held += len(data)
         if len(alike) > _ALIKE:
             self._forget(data[:_HEAD])
@@ -94,7 +91,7 @@ class Memory:
         seen = alike.pop(0)
         if not alike:
             del self._heads[head]
-        del self._standing[id(seen.raw)]
+        del self.standing[id(seen.raw)]
         self._held -= len(seen.data)
 
 
@@ -145,7 +142,7 @@ class Reader:
         """`value`: decoded, or as decode_request left it. Raises InvalidRequest, as the protocol's own reader does."""
         if type(value) is not Raw:
             return self._read(value)
-        seen = memory.of(value)
+        seen = memory.standing.get(id(value))
         if seen is None:  # too large to be kept, or forgotten since
             return self._read(decode_json(value))
         tools = seen.read.get(self)

@@ -84,10 +84,11 @@ def take_count(d: Json, path: str, key: str) -> int | None:
 
 
 def texts(value: Any, path: str) -> list[str]:
-    for i, item in enumerate(array(value, path)):
-        if type(item) is not str:
+    items = value if value.__class__ is list else array(value, path)
+    if not _STRINGS.issuperset(map(type, items)):
+        for i, item in enumerate(items):
             text(item, f"{path}[{i}]")
-    return value
+    return items
 
 
 def choice(value: Any, path: str, allowed: tuple[str, ...]) -> str:
@@ -111,6 +112,7 @@ def said(value: Any) -> str:
     return _KINDS.get(value.__class__.__name__, "a number")
 
 
+_STRINGS: Final = frozenset((str,))
 _KINDS: Final = {"dict": "an object", "list": "an array", "NoneType": "null", "bool": "a boolean"}
 
 

@@ -272,15 +272,15 @@ def _give_back(request: Request, out: Json, lose: Lose) -> None:
 
 
 def _format_limits(request: Request, target: Target, out: Json, own: bool, lose: Lose) -> None:
-    limit = target.facts.max_output
-    if request.max_tokens is None:
+    limit, asked = target.facts.max_output, request.max_tokens
+    if asked is None:
         if not own:  # without it an Anthropic client counts tokens, or is told what is missing
             out["max_tokens"] = limit or _DEFAULT_MAX
-    elif limit is not None and request.max_tokens > limit and not own:
+    elif limit is not None and asked > limit and not own:
         out["max_tokens"] = limit
         lose("max_tokens", "changed", f"{target.model} writes {limit} at most")
     else:
-        out["max_tokens"] = request.max_tokens
+        out["max_tokens"] = asked
     if request.stop:
         stop = request.stop if own else [word for word in request.stop if word and not word.isspace()]
         if stop:
@@ -393,12 +393,12 @@ def _format_tool_choice(choice: ToolChoice, out: Json, knows: Claude, own: bool,
         if choice.mode in ("required", "named") or choice.names or choice.parallel is not None:
             lose("tool_choice", "dropped", "there are no tools to choose from")
         return
-    if choice.mode is None and choice.parallel is None:
+    mode, names, parallel = choice.mode or "auto", choice.names, choice.parallel
+    if choice.mode is None and parallel is None:
         return
-    mode, names = choice.mode or "auto", choice.names
     if mode == "required" and len(names) == 1:
         mode = "named"
-    if mode in ("required", "named") and not knows.forced_tools:
+    if not knows.forced_tools and mode in ("required", "named"):
         lose("tool_choice.mode", "changed", "the model takes no forced tool choice")
         mode = "auto"
     said: Json = {"type": _CHOICES[mode]}
@@ -406,10 +406,11 @@ def _format_tool_choice(choice: ToolChoice, out: Json, knows: Claude, own: bool,
         said["name"] = names[0]
     elif names:
         lose("tool_choice.names", "dropped", "Anthropic cannot name several tools, nor leave one it names unused")
-    if choice.parallel is not None and mode != "none":
-        said["disable_parallel_tool_use"] = not choice.parallel
-    elif choice.parallel is not None:
-        lose("tool_choice.parallel", "dropped", "no tool is called")
+    if parallel is not None:
+        if mode == "none":
+            lose("tool_choice.parallel", "dropped", "no tool is called")
+        else:
+            said["disable_parallel_tool_use"] = not parallel
     out["tool_choice"] = said
 
 

@@ -61,8 +61,8 @@ class Turns:
     def write(self) -> None:
         messages, own = self.messages, self._own
         for i, message in enumerate(self._request.messages):
-            role = message.role
-            if role in _SPEAKERS and len(message.parts) == 1 and not message.extras and _plain(part := message.parts[0]):
+            role, parts = message.role, message.parts
+            if role in _SPEAKERS and len(parts) == 1 and not message.extras and _plain(part := parts[0]):
                 messages.append({"role": role, "content": part.text})
                 self._results = None
             elif role == "system" or role == "developer":
@@ -140,10 +140,11 @@ class Turns:
         if turn:
             listed = note(message, NAME, "~content") == "list"
             self.messages.append(merge({"role": "system", "content": content_of(blocks, listed)}, message, NAME))
-        elif spelled is not None or not self.messages:
-            self._hoist(blocks, i)
-        else:
+        elif spelled is None and self.messages:
             self._write_late_system(blocks, i)
+        else:
+            self._last_system = i, len(self.system)
+            self.system += blocks
 
     def _write_late_system(self, blocks: list[Json], i: int) -> None:
         """Where turns stand before it already."""
@@ -154,12 +155,9 @@ class Turns:
             self.messages.append({"role": "system", "content": content_of(blocks, False)})
             self._results = None
         elif blocks:
-            self._hoist(blocks, i)
+            self._last_system = i, len(self.system)
+            self.system += blocks
             self._lose(f"messages[{i}]", "changed", "said at the start: a system message cannot stand here")
-
-    def _hoist(self, blocks: list[Json], i: int) -> None:
-        self._last_system = i, len(self.system)
-        self.system += blocks
 
     def _answered_next(self, i: int) -> bool:
         later = (m.role for m in self._request.messages[i + 1 :] if m.role not in ("system", "developer"))

@@ -136,7 +136,8 @@ def _parallel(request: Request, value: Any) -> None:
 
 
 def _tool_choice(request: Request, value: Any) -> None:
-    parallel = request.tool_choice.parallel if request.tool_choice else None
+    before = request.tool_choice
+    parallel = None if before is None else before.parallel
     if type(value) is str:
         mode: Any = value if value in _MODES else wire.choice(value, "tool_choice", _MODES)
         request.tool_choice = ToolChoice(mode=mode, parallel=parallel)
