@@ -282,11 +282,12 @@ def _format_limits(request: Request, target: Target, out: Json, own: bool, lose:
     else:
         out["max_tokens"] = asked
     if request.stop:
-        stop = request.stop if own else [word for word in request.stop if word and not word.isspace()]
+        stop = request.stop
+        if not own and ("" in stop or any(map(str.isspace, stop))):
+            stop = [word for word in stop if word and not word.isspace()]
+            lose("stop", "changed", "Anthropic refuses a blank stop sequence")
         if stop:
             out["stop_sequences"] = stop
-        if len(stop) < len(request.stop):
-            lose("stop", "changed", "Anthropic refuses a blank stop sequence")
     if request.user is not None:
         out["metadata"] = {"user_id": request.user}
 

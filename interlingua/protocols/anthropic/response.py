@@ -50,35 +50,34 @@ _COUNTS: Final = ("cache_read_input_tokens", "cache_creation_input_tokens", "out
 _COUNTED: Final = frozenset(_COUNTS)
 # What a stream tells with the end of the answer: `container` in its delta, the other beside it.
 _AT_END: Final = {"container": "container", "context_management": "message_delta.context_management"}
-_KNOWN: Final = frozenset(("type", "role", "id", "model", "content", "usage", *FINISH, *_AT_END))
+_USUAL: Final = frozenset(("type", "role", "id", "model", "content", "usage", *FINISH))
 
 # Reading
 
 
 def parse_response(body: Json) -> Response:
     try:
-        return _parse_response(body)
+        content, usage = parse_content(array(body.get("content"), "content"), "content", sealed=True), body.get("usage")
+        id_, model = body.get("id") or "", body.get("model") or ""
+        response = Response(
+            id=id_ if type(id_) is str else text(id_, "id"),
+            model=model if type(model) is str else text(model, "model"),
+            choices=[Choice(parts=content, finish=parse_finish(body))],
+            usage=None if usage is None else parse_usage(obj(usage, "usage")),
+        )
     except InterlinguaError as error:
         raise UpstreamGarbage(f"The provider's answer is no message: {error}") from None
-
-
-def _parse_response(body: Json) -> Response:
-    content, usage = parse_content(array(body.get("content"), "content"), "content", sealed=True), body.get("usage")
-    choice = Choice(parts=content, finish=parse_finish(body))
-    if "container" in body or "context_management" in body:
-        for key, name in _AT_END.items():
-            if (value := body.get(key)) is not None:
-                keep(choice, NAME, {name: value})
-    id_, model = body.get("id") or "", body.get("model") or ""
-    response = Response(
-        id=id_ if type(id_) is str else text(id_, "id"),
-        model=model if type(model) is str else text(model, "model"),
-        choices=[choice],
-        usage=parse_usage(obj(usage, "usage")) if usage is not None else None,
-    )
-    if not _KNOWN.issuperset(body):
-        keep(response, NAME, {key: value for key, value in body.items() if key not in _KNOWN})
+    if not _USUAL.issuperset(body):
+        _keep_rest(response, body)
     return response
+
+
+def _keep_rest(response: Response, body: Json) -> None:
+    rest = {key: value for key, value in body.items() if key not in _USUAL}
+    for key, name in _AT_END.items():
+        if (value := rest.pop(key, None)) is not None:
+            keep(response.choices[0], NAME, {name: value})
+    keep(response, NAME, rest)
 
 
 def parse_finish(d: Json) -> Finish | None:
