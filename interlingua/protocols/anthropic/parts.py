@@ -71,14 +71,14 @@ def parse_content(value: Any, path: str, sealed: bool = False) -> list[AnyPart]:
         return [Text(text=value)]
     parts: list[AnyPart] = []
     pending: Signature | None = None
-    for i, item in enumerate(array(value, path)):
+    for i, item in enumerate(value if value.__class__ is list else array(value, path)):
         if item.__class__ is dict and len(item) == 2 and item.get("type") == "text" and type(words := item.get("text")) is str:
             part = Text(text=words)  # the block that nearly all are
         else:
             part = parse_block(obj(item, f"{path}[{i}]"), f"{path}[{i}]", sealed)
-        if isinstance(part, Signature):
-            pending = part
-            continue
+            if isinstance(part, Signature):
+                pending = part
+                continue
         if pending is not None:
             part.signature, pending = part.signature or pending, None
         parts.append(part)

@@ -204,12 +204,15 @@ def parse_usage(value: Any) -> Usage:
 
 
 def format_response(response: Response, asked: Request, lose: Lose) -> Json:
+    choices: list[Json] = []
+    for i, choice in enumerate(response.choices):
+        choices.append(_format_choice(choice, i, asked, lose))
     out: Json = {
         "id": response.id,
         "object": "chat.completion",
         "created": response.created,
         "model": response.model,
-        "choices": [_format_choice(choice, i, asked, lose) for i, choice in enumerate(response.choices)],
+        "choices": choices,
     }
     if response.usage is not None:
         out["usage"] = format_usage(response.usage, lose)
