@@ -9,8 +9,9 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
 
-from interlingua.ir import Function, Request, Text
+from interlingua.ir import Request, Text
 from interlingua.pipeline import Call
+from interlingua.protocols.shared import marked
 from interlingua.routing import Decision
 
 CACHED: Final = 4096  # characters
@@ -78,7 +79,7 @@ def _is_marked(request: Request) -> bool:
         for part in message.parts:
             if part.cache is not None:
                 return True
-    return any(isinstance(tool, Function) and tool.cache is not None for tool in request.tools)
+    return marked(request.tools)
 
 
 def _mark_of(request: Request) -> int:

@@ -13,7 +13,7 @@ from interlingua.protocols.bedrock.parts import give_back, take_mark
 from interlingua.protocols.bedrock.toolnames import wire_name
 from interlingua.protocols.bedrock.turns import Marks, Turns
 from interlingua.protocols.claude import claude
-from interlingua.protocols.shared import written
+from interlingua.protocols.shared import marked, written
 from interlingua.protocols.strict_schema import dialect
 from interlingua.protocols.wire import (
     array,
@@ -112,7 +112,7 @@ def format_tool_config(request: Request, target: Target, turns: Turns, marks: Ma
 def _format_tools(request: Request, target: Target, marks: Marks, lose: Lose) -> Raw | list[Json]:
     """What a model is sent of tools is remembered, but for those with marks, which depend on how many the whole request has."""
     write = partial(_write_tools, request.tools, target, marks)
-    if any(tool.cache is not None for tool in request.tools if type(tool) is Function):
+    if marked(request.tools):
         return write(lose)
     return written(request.tools, (NAME, target.model, marks.own), write, lose)
 
