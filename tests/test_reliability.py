@@ -217,7 +217,7 @@ async def test_a_fallback_says_so(begin: Begin, monkeypatch: pytest.MonkeyPatch)
     house = await begin(backend("bad", does="529", protocol="anthropic"), backend("other", protocol="gemini"))
     first = Decision("bad", "claude-haiku-4-5-mock-529", "model_mapping", "")
     plan = Plan(((first,), (Decision("other", "gemini-2.5-flash", "model_mapping", ""),)))
-    monkeypatch.setattr(house.gateway.core, "plan", lambda request: plan)
+    monkeypatch.setattr(house.gateway.core, "plan", lambda request, size: plan)
     for stream in (False, True):
         reply = await ask(house, "openai", body("openai", stream))
         assert (reply.status, reply.heads["x-interlingua-route"], reply.heads["x-interlingua-backend"]) == (

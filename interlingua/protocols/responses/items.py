@@ -186,6 +186,15 @@ def parse_input(value: Any) -> list[Message]:
     return reader.messages
 
 
+def kind_of(item: Json) -> Any:
+    return item.get("type") or ("message" if "role" in item else "item_reference")
+
+
+def is_assistants(kind: Any, role: Any) -> bool:
+    """Whether an item belongs to a turn of the assistant's."""
+    return kind == "message" and role == "assistant" or type(kind) is str and (kind in _TURNS or kind.endswith("_call"))
+
+
 class _Input:
     """Reads the items of an input into messages."""
 
@@ -202,8 +211,8 @@ class _Input:
             self.turn = None
 
     def read(self, d: Json, role: Any, i: int) -> None:
-        kind = d.get("type") or ("message" if "role" in d else "item_reference")
-        if kind == "message" and role == "assistant" or type(kind) is str and (kind in _TURNS or kind.endswith("_call")):
+        kind = kind_of(d)
+        if is_assistants(kind, role):
             if self.turn is None:
                 self.turn = Turn("input")
                 self.messages.append(Message(role="assistant", parts=self.turn.parts))

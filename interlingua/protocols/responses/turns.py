@@ -4,7 +4,7 @@ from binascii import crc32
 
 from interlingua.ir import AnyPart, Json, Media, Message, Opaque, Request, Text, Thinking, ToolCall, ToolResult
 from interlingua.protocols import Lose, Target
-from interlingua.protocols.responses.items import reasoning_item, short_id
+from interlingua.protocols.responses.items import is_assistants, kind_of, reasoning_item, short_id
 from interlingua.protocols.responses.names import NAME, is_content
 from interlingua.protocols.responses.parts import Spot, cache_mark, format_part
 from interlingua.protocols.responses.tools import Spelling, call_item, call_spelling, spellings
@@ -172,8 +172,11 @@ class Items:
                 self.out.append({"role": "assistant", "content": ""})
 
     def _lead(self, first: int) -> None:
-        """Reasoning that ends a turn is refused: what it led to is what a client that joins a turn's texts put before it."""
+        """Reasoning that ends a turn is refused: what it led to is what a client that joins a turn's texts put before it. Items
+        of the assistant's that stand there already are of the same turn, to who reads them."""
         last = len(self.out)
+        while first and is_assistants(kind_of(item := self.out[first - 1]), item.get("role")):
+            first -= 1
         while last > first and self.out[last - 1].get("type") == "reasoning":
             last -= 1
         if first < last < len(self.out):
