@@ -11,8 +11,6 @@ from collections.abc import Callable
 from math import inf
 from typing import Any, Final, Protocol
 
-from msgspec import Struct
-
 from interlingua.config.values import duration
 from interlingua.errors import GatewayError, RateLimited, UpstreamError
 from interlingua.health import Board, cause_of
@@ -36,6 +34,11 @@ class Asking(Protocol):
     def second(self, call: Call, first: Candidate) -> Candidate | None: ...
 
 
+# A first attempt under way: when it is late, when it began, whom it asks and through what, who asks, the request as it came,
+# and the task it runs in. A tuple, since most are made in vain.
+First = tuple[float, float, Handler, Candidate, Asking, Request, "asyncio.Task[Any] | None"]
+
+
 class Hedge:
     """`setting`: "p95", or a duration. `later` is for tests; None: the loop's own."""
 
@@ -44,7 +47,7 @@ class Hedge:
         self.clock = board.clock
         self.metrics = metrics
         self._later = later
-        self.waiting: dict[Call, _First] = {}  # those that are in time
+        self.waiting: dict[Call, First] = {}  # those that are in time
         self._races: dict[Call, _Race] = {}
         self._rings = inf  # when the timer does; inf: there is none
         self._timer: asyncio.TimerHandle | None = None
@@ -58,7 +61,7 @@ class Hedge:
             if delay is None:
                 return
         late = began + delay
-        self.waiting[call] = _First(call, next, first, asking, call.request, asyncio.current_task(), began, late)
+        self.waiting[call] = late, began, next, first, asking, call.request, asyncio.current_task()
         if late < self._rings:
             self._set(delay)
 
@@ -88,39 +91,26 @@ class Hedge:
         now, soonest = self.clock(), inf
         self._timer, self._rings = None, inf
         for call, first in tuple(self.waiting.items()):
-            if first.late <= now:
+            late = first[0]
+            if late <= now:
                 del self.waiting[call]
-                race = _Race(self, first)
+                race = _Race(self, call, first)
                 if race.start():
                     self._races[call] = race
-            elif first.late < soonest:
-                soonest = first.late
+            elif late < soonest:
+                soonest = late
         if soonest < inf:
             self._set(max(soonest - now, _FINEST))
-
-
-class _First(Struct):
-    """A first attempt under way. `request` as it came; `main` is the task it runs in."""
-
-    call: Call
-    next: Handler
-    candidate: Candidate
-    asking: Asking
-    request: Request
-    main: "asyncio.Task[Any] | None"
-    began: float
-    late: float
 
 
 class _Race:
     """A first attempt that is late, and the second."""
 
-    def __init__(self, hedge: Hedge, first: _First) -> None:
-        self._hedge = hedge
-        self._call, self._next, self._first, self._asking = first.call, first.next, first.candidate, first.asking
-        self._asked, self._began = first.request, first.began
-        assert first.main is not None
-        self._main, self._cancelling = first.main, first.main.cancelling()
+    def __init__(self, hedge: Hedge, call: Call, first: First) -> None:
+        self._hedge, self._call = hedge, call
+        _, self._began, self._next, self._first, self._asking, self._asked, main = first
+        assert main is not None
+        self._main, self._cancelling = main, main.cancelling()
         self._over = self._waiting = False
         self._answer: Answer | None = None  # of the second, once it has won
         self._second: Candidate | None = None
