@@ -184,10 +184,12 @@ class KeyPool:
         self._limits = (rpm, rpd, tpm)
         self.counts_tokens = tpm is not None
         self.tight = rpd is not None  # some key may rest or have no room; else each has room for one request more
+        self.troubled = False  # some key has hit a limit, and not been good since
         self._turn = self._keys[0]
         self._last: _Key | None = None
         self._tally = [0.0] * len(_PLACES) if tally is None else tally
         self._places = places
+        self._turns = places.get("turn", 0)
 
     def take(self, model: str = "", tokens: int = 0, without: Collection[int] = ()) -> Lease | float:
         """The key whose turn it is, or the first after it that is free; else the seconds until one is. `tokens` is what the
@@ -201,7 +203,11 @@ class KeyPool:
         minute.tokens += tokens
         if minute.requests >= minute.room:
             self.tight = True
-        return Lease(key.number, tokens, slot, model, self._turned(key, "turn"))
+        last, self._last, self._turn = self._last, key, key.after  # as `_turned` does, without the call
+        if last is None or last is key:
+            return Lease(key.number, tokens, slot, model, None)
+        self._tally[self._turns] += 1.0
+        return Lease(key.number, tokens, slot, model, "turn")
 
     def _turned(self, key: _Key, reason: Reason) -> Reason | None:
         last, self._last, self._turn = self._last, key, key.after
@@ -233,14 +239,19 @@ class KeyPool:
         self.tight = True
         return Lease(key.number, tokens, slot, model, self._turned(key, reason))
 
-    def settle(self, lease: Lease, tokens: int | None = None) -> None:
-        """The key was good. `tokens` is what was used in truth; None: not known, what was reserved stands. What was not used
-        is given back to the slot it was counted in, where that still counts; what was used besides counts from now."""
+    def good(self, lease: Lease) -> None:
+        """The key was taken: its 429s for that model were the last in a row. A rest goes on until its end."""
+        known = self._keys[lease.key].limited
+        if (limited := known.get(lease.model)) is not None:
+            limited.refusals = 0
+            if limited.until <= self._clock():
+                del known[lease.model]
+        self.troubled = any(key.limited for key in self._keys)
+
+    def settle(self, lease: Lease, tokens: int) -> None:
+        """`tokens` is what was used in truth. What was not used is given back to the slot it was counted in, where that still
+        counts; what was used besides counts from now."""
         key = self._keys[lease.key]
-        if key.limited:
-            key.limit(lease.model).refusals = 0
-        if tokens is None:
-            return
         minute, more = key.minute, tokens - lease.tokens
         if more < 0:
             minute.give_back(-more, lease.slot)
@@ -252,7 +263,7 @@ class KeyPool:
     def cool(self, number: int, model: str, seconds: float | None = None) -> float:
         """Lets a key rest for a model, whose limit it has hit; None: longer each time in a row. Returns the seconds."""
         limited = self._keys[number].limit(model)
-        self.tight = True
+        self.tight = self.troubled = True
         length = min(self.FIRST * 2**limited.refusals, self.LONGEST) if seconds is None else seconds
         limited.refusals = min(limited.refusals + 1, 16)
         limited.until = max(limited.until, self._clock() + length)

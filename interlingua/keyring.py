@@ -86,9 +86,13 @@ class Keyring:
 
     def served(self, lease: Lease, usage: Usage | None) -> None:
         """An answer has come, or begun, for this key; `usage` None: what it used is not known yet."""
+        pool = self.pool
+        if pool.troubled:
+            pool.good(lease)
         if lease.refused:
             self._rest(lease)
-        self.pool.settle(lease, None if usage is None or usage.input is None else usage.input + (usage.output or 0))
+        if pool.counts_tokens and usage is not None and usage.input is not None:
+            pool.settle(lease, usage.input + (usage.output or 0))
 
     def ended(self, lease: Lease, last: AnyEvent) -> None:
         """A stream is over: what it used, or that it hit a limit after all."""

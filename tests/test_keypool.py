@@ -130,7 +130,7 @@ def test_rests_without_a_word_double_until_the_key_is_good_again():
     lease = pool.take()
     assert isinstance(lease, Lease)
     assert [pool.cool(lease.key, "") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
-    pool.settle(lease)
+    pool.good(lease)
     assert pool.cool(lease.key, "") == 1
     assert pool.wait() == 60.0, "a shorter rest does not end a longer one"
 
