@@ -38,7 +38,7 @@ async def scene(folder: Path, report: Report, quick: bool) -> None:
         at = await stack.enter_async_context(gateway(folder, config(_pools(well, busy, dying), _ROUTING)))
         wrong = await ask_all(at.port, _asked(requests // 5), report, _AT_ONCE)
         report.check(NAME, (alive := await _served(dying)) > 0, f"of {requests // 5} requests the dying one served {alive}")
-        _, more = await asyncio.gather(_killed(dying), ask_all(at.port, _asked(requests // 5), report, _AT_ONCE))
+        _, more = await asyncio.gather(_killed(dying, alive), ask_all(at.port, _asked(requests // 5), report, _AT_ONCE))
         cost = await at.total("interlingua_retries_total", 'backend="dying', 'cause="connect"')
         async with _grave(dying.port) as visits:
             began = time.monotonic()
@@ -50,7 +50,7 @@ async def scene(folder: Path, report: Report, quick: bool) -> None:
         most = _POOLS * _FAILURES + _AT_ONCE
         told = f"its death cost {cost:.0f} attempts, at most {most}: {_FAILURES} a pool, and what was under way"
         report.check(NAME, cost <= most, told)
-        most = _POOLS * (dead / _OPEN_FOR + 1)
+        most = _POOLS * (dead / _OPEN_FOR + 1) + max(0, _POOLS * _FAILURES - cost)  # breakers that are yet to open
         told = f"in the {dead:.1f} s after that it had {len(visits)} probes, at most {most:.0f}: one a pool each {_OPEN_FOR:g} s"
         report.check(NAME, len(visits) <= most, told)
         refused = (await counts(busy))["requests"]["limited"]
@@ -84,9 +84,11 @@ async def _served(provider: Process) -> int:
     return (await counts(provider))["requests"].get("good", 0)
 
 
-async def _killed(provider: Process) -> None:
-    """In the middle of what it is doing."""
-    await asyncio.sleep(0.1)
+async def _killed(provider: Process, served: int) -> None:
+    """In the middle of what it is doing: once it has served more than `served`."""
+    async with asyncio.timeout(10.0):
+        while await _served(provider) <= served:
+            await asyncio.sleep(0)
     await provider.end(SIGKILL)
 
 
