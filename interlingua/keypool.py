@@ -85,14 +85,6 @@ class _Window:
             self._past_requests -= slot.requests
             self.past_tokens -= slot.tokens
 
-    def give_back(self, tokens: int, slot: Slot) -> None:
-        """What was counted in a slot and not used, where it still counts."""
-        if slot.number >= 0:
-            self.tokens -= tokens
-            if slot is not self.now:
-                slot.tokens -= tokens
-                self.past_tokens -= tokens
-
     def wait(self, tokens: int, now: float) -> float:
         """Seconds until one request of so many tokens fits, 0.0: it does. More than the whole is taken for the whole."""
         self.forget(now)
@@ -191,11 +183,13 @@ class KeyPool:
         self._places = places
         self._turns = places.get("turn", 0)
 
-    def take(self, model: str = "", tokens: int = 0, without: Collection[int] = ()) -> Lease | float:
+    def take(self, model: str = "", tokens: int = 0, without: Collection[int] = (), now: float | None = None) -> Lease | float:
         """The key whose turn it is, or the first after it that is free; else the seconds until one is. `tokens` is what the
-        request may use; `without` are keys not to be taken, for which nobody waits."""
-        clock, key = self._clock, self._turn
-        now, minute = clock(), key.minute
+        request may use; `without` are keys not to be taken, for which nobody waits; `now` is the clock's time, if it is known."""
+        if now is None:
+            now = self._clock()
+        key = self._turn
+        minute = key.minute
         if without or self.tight or minute.tokens + tokens > minute.token_room:
             return self._searched(model, tokens, now, without)
         slot = minute.now if now < minute.ends else minute.turn(now)
@@ -251,14 +245,17 @@ class KeyPool:
     def settle(self, lease: Lease, tokens: int) -> None:
         """`tokens` is what was used in truth. What was not used is given back to the slot it was counted in, where that still
         counts; what was used besides counts from now."""
-        key = self._keys[lease.key]
-        minute, more = key.minute, tokens - lease.tokens
-        if more < 0:
-            minute.give_back(-more, lease.slot)
-        elif more:
+        minute, more = self._keys[lease.key].minute, tokens - lease.tokens
+        if more > 0:
             minute.slot(self._clock())
             minute.tokens += more
             self.tight = self.tight or minute.tokens > minute.token_room
+        elif (slot := lease.slot) is minute.now:
+            minute.tokens += more
+        elif slot.number >= 0:
+            minute.tokens += more
+            minute.past_tokens += more
+            slot.tokens += more
 
     def cool(self, number: int, model: str, seconds: float | None = None) -> float:
         """Lets a key rest for a model, whose limit it has hit; None: longer each time in a row. Returns the seconds."""

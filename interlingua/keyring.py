@@ -87,9 +87,8 @@ class Keyring:
     def served(self, lease: Lease, usage: Usage | None) -> None:
         """An answer has come, or begun, for this key; `usage` None: what it used is not known yet."""
         pool = self.pool
-        if pool.troubled:
+        if pool.troubled or lease.refused:
             pool.good(lease)
-        if lease.refused:
             self._rest(lease)
         if pool.counts_tokens and usage is not None and usage.input is not None:
             pool.settle(lease, usage.input + (usage.output or 0))

@@ -36,6 +36,7 @@ class Call:
 
     __slots__ = (
         "attempts",
+        "began",
         "client",
         "deadline",
         "decision",
@@ -62,6 +63,7 @@ class Call:
         self.size = _UNKNOWN  # bytes of the body that it came in, at most
         self.tenant = ""  # the name of the client's key, where keys are asked for
         self.attempts = 0
+        self.began: float | None = None  # time.monotonic() at which this attempt did
         self.tried: list[str] = []  # those of them that did not answer, and why: "openai/gpt-4o;429"
         self.serving: Health | None = None  # whose stream is under way: to be told of its end
 

@@ -44,7 +44,8 @@ MAX_ANSWER: Final = 256 << 20  # bytes of a unary answer
 _MAX_ERROR: Final = 1 << 20
 _MAX_LIST: Final = 8 << 20
 _MAX_EVENT: Final = 64 << 20  # of one event: Gemini sends images in one
-_ANSWER: Final = 1024, 4096  # tokens reserved for an answer: where the request sets no limit, and at most
+_UNSAID: Final = 1024  # tokens reserved for an answer where the request sets no limit
+_MOST: Final = 4096  # and at most
 _AGENT: Final = f"user-agent: interlingua/{__version__}\r\n".encode()
 _PLAIN: Final = b"content-type: application/json\r\naccept: application/json\r\n"  # of AWS's streams too
 _TYPE: Final = b"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
@@ -148,7 +149,8 @@ class Provider:
         path, headers, sent = way.stream_path if request.stream else way.path, way.type + headers, encode_json(body)
         ring, lease = self.ring, None
         if ring is not None:
-            lease = ring.pool.take(decision.model, _expected(call, sent) if ring.pool.counts_tokens else 0)
+            pool = ring.pool
+            lease = pool.take(decision.model, _expected(call, len(sent)) if pool.counts_tokens else 0, (), call.began)
             if not isinstance(lease, Lease):
                 raise ring.resting(lease)
         while True:
@@ -324,12 +326,12 @@ def _wait(reply: Reply) -> float | None:
     return reset_after(reply.headers) if seconds is None else seconds
 
 
-def _expected(call: Call, body: bytes) -> int:
-    """Tokens that a request may use, prompt and answer: four bytes a token, where it is all text."""
-    unsaid, most = _ANSWER
+def _expected(call: Call, size: int) -> int:
+    """Tokens that a request may use, prompt and answer: four bytes of its `size` a token, where it is all text."""
     request, plan = call.request, call.plan
-    is_text = plan is not None and not plan.needs & MEDIA
-    return (len(body) // 4 if is_text else estimate(request)) + min(request.max_tokens or unsaid, most)
+    prompt = size // 4 if plan is not None and not plan.needs & MEDIA else estimate(request)
+    answer = request.max_tokens or _UNSAID
+    return prompt + (answer if answer < _MOST else _MOST)
 
 
 def refuse(call: Call, losses: Losses, field_path: Callable[[str, Any], str] | None = None) -> None:

@@ -176,7 +176,7 @@ class Attempts:
         """Asks, and waits for the first content. Raises UpstreamError also for a failure that came as an event."""
         decision, health, clock = candidate.decision, candidate.health, self._clock
         call.decision = decision
-        began = clock()
+        call.began = began = clock()
         probe = health.begin(began)
         if hedge is not None:
             hedge.watch(call, next, candidate, self, began)
