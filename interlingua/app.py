@@ -34,7 +34,7 @@ _log = logging.getLogger("interlingua")
 
 
 def build(config: Config, shared: str | None = None) -> Gateway:
-    """The ASGI application. `shared`: the folder through which several workers add up their metrics."""
+    """The gateway. `shared`: the folder through which several workers add up their metrics."""
     store = Store(os.path.join(shared, "responses.sqlite") if shared else None)
     metrics = Metrics(shared)
     return Gateway(Core(config, Client(), metrics, store, [Memory()], request_log.of(config, metrics)))

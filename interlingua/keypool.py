@@ -19,8 +19,7 @@ _ENDLESS: Final = 1 << 62  # where nothing is limited
 
 Rest = Literal["quota", "rate_limit", "refused"]
 Reason = Literal["turn", "quota", "rate_limit", "refused"]
-REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
-_PLACES: Final = {reason: place for place, reason in enumerate(REASONS)}
+PLACES: Final[dict[str, int]] = {reason: place for place, reason in enumerate(get_args(Reason))}
 
 
 class Slot:
@@ -40,7 +39,6 @@ class Lease(Struct):
     tokens: int
     slot: Slot
     model: str
-    reason: Reason | None  # why it is another key than last time; None: it is not
     refused: tuple[tuple[int, int], ...] = ()  # the keys that were refused before it, each with the status of that
 
 
@@ -167,7 +165,7 @@ class KeyPool:
         rpd: int | None = None,
         tpm: int | None = None,
         tally: "list[float] | memoryview[float] | None" = None,
-        places: Mapping[str, int] = _PLACES,
+        places: Mapping[str, int] = PLACES,
     ) -> None:
         self._keys = [_Key(number, rpm, rpd, tpm) for number in range(count)]
         for number, key in enumerate(self._keys):
@@ -179,7 +177,7 @@ class KeyPool:
         self.troubled = False  # some key has hit a limit, and not been good since
         self._turn = self._keys[0]
         self._last: _Key | None = None
-        self._tally = [0.0] * len(_PLACES) if tally is None else tally
+        self._tally = [0.0] * len(PLACES) if tally is None else tally
         self._places = places
         self._turns = places.get("turn", 0)
 
@@ -197,18 +195,10 @@ class KeyPool:
         minute.tokens += tokens
         if minute.requests >= minute.room:
             self.tight = True
-        last, self._last, self._turn = self._last, key, key.after  # as `_turned` does, without the call
-        if last is None or last is key:
-            return Lease(key.number, tokens, slot, model, None)
-        self._tally[self._turns] += 1.0
-        return Lease(key.number, tokens, slot, model, "turn")
-
-    def _turned(self, key: _Key, reason: Reason) -> Reason | None:
-        last, self._last, self._turn = self._last, key, key.after
-        if last is None or last is key:
-            return None
-        self._tally[self._places[reason]] += 1.0
-        return reason
+        if self._last is not key and self._last is not None:
+            self._tally[self._turns] += 1.0
+        self._last, self._turn = key, key.after
+        return Lease(key.number, tokens, slot, model)
 
     def _searched(self, model: str, tokens: int, now: float, without: Collection[int]) -> Lease | float:
         shortest, reason, key = inf, cast(Reason, "turn"), self._turn
@@ -231,7 +221,10 @@ class KeyPool:
             key.day.slot(now)
             key.day.requests += 1
         self.tight = True
-        return Lease(key.number, tokens, slot, model, self._turned(key, reason))
+        if self._last is not key and self._last is not None:
+            self._tally[self._places[reason]] += 1.0
+        self._last, self._turn = key, key.after
+        return Lease(key.number, tokens, slot, model)
 
     def good(self, lease: Lease) -> None:
         """The key was taken: its 429s for that model were the last in a row. A rest goes on until its end."""

@@ -12,7 +12,7 @@ from interlingua.config import Backend
 from interlingua.credentials import static
 from interlingua.errors import RateLimited
 from interlingua.ir import AnyEvent, End, Failure, Usage
-from interlingua.keypool import REASONS, KeyPool, Lease
+from interlingua.keypool import PLACES, KeyPool, Lease
 from interlingua.metrics import KEY_ROTATIONS, Metrics
 
 REFUSED: Final = 600.0  # seconds that a key rests which the provider does not take, while it takes others
@@ -43,8 +43,8 @@ class Keyring:
     def _counters(self, metrics: Metrics | None) -> tuple["memoryview[float] | None", dict[str, int]]:
         """Where changes of keys are counted, and at which place for which reason."""
         if metrics is None:
-            return None, {reason: place for place, reason in enumerate(REASONS)}
-        reasons = REASONS if self.count > 1 else ()
+            return None, PLACES
+        reasons = PLACES if self.count > 1 else ()
         return metrics.slots, {reason: metrics.slot(KEY_ROTATIONS, (self.name, reason)) for reason in reasons}
 
     def __repr__(self) -> str:

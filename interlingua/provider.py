@@ -81,10 +81,6 @@ class Provider:
         self.ring: Keyring | None = ring_of(backend, metrics)
         self._ways: dict[str, Way] = {}
 
-    def free(self, model: str = "") -> float:
-        """Seconds until a key may be used for a model, 0.0: now. One key without limits never rests."""
-        return 0.0 if self.ring is None else self.ring.pool.wait(model)
-
     @property
     def keys(self) -> KeyPool | None:
         """None: one key, without limits."""

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from interlingua.keypool import KeyPool, Lease
+from interlingua.keypool import PLACES, KeyPool, Lease
 
 
 class Clock:
@@ -14,6 +14,20 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class Changes:
+    """The counts of changes to another key."""
+
+    def __init__(self) -> None:
+        self.tally = [0.0] * len(PLACES)
+        self._before = [0.0] * len(PLACES)
+
+    def last(self) -> str | None:
+        """Why the key changed since this was last asked, None: it did not; of several changes the last reason in the list."""
+        found = [reason for reason, place in PLACES.items() if self.tally[place] > self._before[place]]
+        self._before = list(self.tally)
+        return found[-1] if found else None
 
 
 def taken(pool: KeyPool, tokens: int = 0) -> int:
@@ -94,17 +108,14 @@ def test_a_burst_gets_the_whole_quota_at_once_and_the_next_just_after_a_minute()
 
 
 def test_keys_take_turns_and_one_that_rests_is_passed_over():
-    clock = Clock()
-    pool = KeyPool(3, clock)
-    first = pool.take()
-    assert isinstance(first, Lease) and (first.key, first.reason) == (0, None)
-    second = pool.take()
-    assert isinstance(second, Lease) and (second.key, second.reason) == (1, "turn")
+    clock, changes = Clock(), Changes()
+    pool = KeyPool(3, clock, tally=changes.tally)
+    assert (taken(pool), changes.last()) == (0, None)
+    assert (taken(pool), changes.last()) == (1, "turn")
     pool.cool(2, "", 10.0)
-    third = pool.take()
-    assert isinstance(third, Lease) and (third.key, third.reason) == (0, "rate_limit")
-    pool.refuse(third.key, 4.0)
-    pool.cool(second.key, "", 6.0)
+    assert (taken(pool), changes.last()) == (0, "rate_limit")
+    pool.refuse(0, 4.0)
+    pool.cool(1, "", 6.0)
     assert pool.take() == pytest.approx(4.0)
     assert pool.take(without=frozenset((0,))) == pytest.approx(6.0)
     assert pool.take(without=frozenset((0, 1, 2))) == float("inf")
@@ -113,15 +124,16 @@ def test_keys_take_turns_and_one_that_rests_is_passed_over():
 
 
 def test_a_quota_used_up_is_told_as_the_reason():
-    pool = KeyPool(2, Clock(), rpm=1)
-    pool.take()
-    pool.take()
-    mixed = KeyPool(2, Clock(), tpm=100)
+    changes = Changes()
+    mixed = KeyPool(2, Clock(), tpm=100, tally=changes.tally)
     assert (taken(mixed, 90), taken(mixed, 5), taken(mixed, 5)) == (0, 1, 0)
-    lease = mixed.take(tokens=50)
-    assert isinstance(lease, Lease) and (lease.key, lease.reason) == (1, "turn")
-    lease = mixed.take(tokens=45)
-    assert isinstance(lease, Lease) and (lease.key, lease.reason) == (1, None)
+    assert changes.last() == "turn"
+    assert (taken(mixed, 50), changes.last()) == (1, "turn")
+    assert (taken(mixed, 45), changes.last()) == (1, None)
+    full = KeyPool(3, Clock(), tpm=100, tally=changes.tally)
+    assert [taken(full, 5), taken(full, 90), taken(full, 5), taken(full, 5)] == [0, 1, 2, 0]
+    changes.last()
+    assert (taken(full, 50), changes.last()) == (2, "quota")
 
 
 def test_rests_without_a_word_double_until_the_key_is_good_again():
