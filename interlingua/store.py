@@ -29,6 +29,7 @@ from interlingua.ir import Choice, Json, Message, Request, Response
 OWN: Final = "responses"  # the protocol whose clients these are
 PREVIOUS: Final = "previous_response_id"
 _DAYS: Final = 86_400.0
+_PATIENCE: Final = 10.0  # seconds that an opening waits for other processes; what runs waits two
 _LARGEST: Final = 32 << 20  # bytes of one turn
 _LONGEST: Final = 10_000  # turns of one conversation
 _CHANGED: Final = ("background", "conversation", PREVIOUS)
@@ -163,11 +164,25 @@ class Store:
 def database(path: str, schema: str, synchronous: Literal["OFF", "NORMAL", "FULL"]) -> sqlite3.Connection:
     """A database that several processes of one machine may have open. OFF: it need not outlive the machine's power; FULL: what
     was committed does. Raises sqlite3.Error where the file cannot be used."""
-    db = sqlite3.connect(path, timeout=2, isolation_level=None, check_same_thread=False)
-    for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = OFF"):
-        db.execute(f"PRAGMA {pragma}")
+    db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    _write_ahead(db)
     db.executescript(schema)
+    for pragma in (f"synchronous = {synchronous}", "foreign_keys = OFF", "busy_timeout = 2000"):
+        db.execute(f"PRAGMA {pragma}")
     return db
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """The one change that SQLite refuses at once, without its time-out, while another opens the same file."""
+    last = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > last:
+                raise
+        time.sleep(0.005)
 
 
 @contextmanager

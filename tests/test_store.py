@@ -3,7 +3,9 @@
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
+from interlingua import store as store_room
 from interlingua.errors import InvalidRequest, NotFound, Unsupported
 from interlingua.ir import Choice, Function, Json, Message, Request, Response, Signature, Text, Thinking, ToolCall
 from interlingua.losses import Losses
@@ -228,6 +231,28 @@ def test_workers_share_a_file_and_it_outlives_them(tmp_path: Path):
     again = Store(path)
     assert again.get("resp_2", "") is not None
     again.close()
+
+
+def test_workers_that_start_at_once_all_open_the_file(tmp_path: Path):
+    together = threading.Barrier(4)
+
+    def start(path: str) -> None:
+        together.wait(10)
+        Store(path).close()
+
+    with ThreadPoolExecutor(4) as workers:
+        for number in range(30):
+            list(workers.map(start, [str(tmp_path / f"{number}.sqlite")] * 4))
+
+
+def test_a_file_that_another_will_not_let_go_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = str(tmp_path / "kept.sqlite")
+    monkeypatch.setattr(store_room, "_PATIENCE", 0.05)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        Store(path)
+    other.close()
 
 
 def test_a_locked_file_costs_the_memory_not_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
