@@ -71,6 +71,7 @@ class Request:
         "path",
         "query",
         "raw_path",
+        "task",
         "tenant",
     )
 
@@ -80,6 +81,7 @@ class Request:
         self.path, self.raw_path, self.query, self.door = place.path, place.raw_path, place.query, place.door
         self.body: bytes | None = None
         self.tenant: str | None = None
+        self.task: asyncio.Task[Any] | None = None
         self.chunks = version == "1.1"  # an answer may be chunked
         self.keep_alive = True
         self._head: tuple[int, bytes] | None = None  # of an answer that has not begun
@@ -401,7 +403,8 @@ class Connection(asyncio.Protocol):
             self._task = task = self._loop.create_task(self._run())
             self._state.tasks.add(task)
             task.add_done_callback(self._state.tasks.discard)
-        elif self._turn is not None and not self._turn.done():
+        request.task = self._task
+        if self._turn is not None and not self._turn.done():
             self._turn.set_result(None)
 
     async def _run(self) -> None:

@@ -4,15 +4,17 @@ Header lines are bytes, each `name: value` with its CRLF, names in lower case; h
 goes on, is the server's to say.
 """
 
+from asyncio import Task
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import Any, Protocol
 
 from interlingua.routes import Door
 
 
 class Inbound(Protocol):
     """`path` is decoded, `raw_path` as it came. `door`: what is there; None: nothing. `body` None: it is still coming.
-    `tenant` None: who asks is not known yet. `left`: the client has gone, and whoever works for it is cancelled."""
+    `tenant` None: who asks is not known yet. `task`: the one that answers it; None: the current one.
+    `left`: the client has gone, and whoever works for it is cancelled."""
 
     method: str
     path: str
@@ -22,6 +24,7 @@ class Inbound(Protocol):
     door: Door | None
     body: bytes | None
     tenant: str | None
+    task: Task[Any] | None
     keep_alive: bool
 
     @property

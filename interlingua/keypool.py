@@ -9,13 +9,14 @@ from collections.abc import Callable, Collection, Mapping
 from math import inf
 from typing import Any, Final, Literal, cast, get_args
 
-from msgspec import Struct
+from interlingua.ir import Usage
+from interlingua.metrics import Slots
 
 _SLOTS: Final = 120
 _MINUTE: Final = 60.0
 _DAY: Final = 86_400.0
 _MODELS: Final = 64  # that a key's rests are told apart for
-_ENDLESS: Final = 1 << 62  # where nothing is limited
+_ENDLESS: Final = (1 << 30) - 1  # where nothing is limited: more than anyone asks within a window, and a cheap integer
 
 Rest = Literal["quota", "rate_limit", "refused"]
 Reason = Literal["turn", "quota", "rate_limit", "refused"]
@@ -23,36 +24,33 @@ PLACES: Final[dict[str, int]] = {reason: place for place, reason in enumerate(ge
 
 
 class Slot:
-    """A part of a window. What was counted in it is known once it has passed. `number` -1: it is no part any more."""
+    """A part of a key's window; `key` is the key's number. What was counted in it is known once it has passed. `number` -1: it is
+    no part any more."""
 
-    __slots__ = ("number", "requests", "tokens")
+    __slots__ = ("key", "number", "requests", "tokens", "window")
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, window: "_Window", number: int) -> None:
+        self.window, self.key, self.number = window, window.key, number
         self.requests = self.tokens = 0
 
 
-class Lease(Struct):
-    """A key's number from 0, what was counted of its tokens, in which slot of its minute, and for which model."""
-
-    key: int
-    tokens: int
-    slot: Slot
-    model: str
-    refused: tuple[tuple[int, int], ...] = ()  # the keys that were refused before it, each with the status of that
+Lease = tuple[Slot, int, str]
+"""A key for one request: the slot of its minute that the request was counted in, how many tokens were, and for which model."""
 
 
 class _Window:
-    """What one key may be asked within `seconds`: requests and tokens. `past_tokens` are those of slots that have passed."""
+    """What one key may be asked within `seconds`: `room` requests of `token_room` tokens, of which so many are `free` and `left`.
+    `after` is that of the key that has the next turn."""
 
-    __slots__ = ("_length", "_past", "_past_requests", "ends", "now", "past_tokens", "requests", "room", "token_room", "tokens")
+    __slots__ = ("_free", "_left", "_length", "_past", "after", "ends", "free", "key", "left", "now", "room", "token_room")
 
-    def __init__(self, seconds: float, room: int, token_room: int) -> None:
+    def __init__(self, key: int, seconds: float, room: int, token_room: int) -> None:
+        self.key, self.after = key, self
         self.room, self.token_room = room, token_room
-        self.requests = self.tokens = 0  # counted, all slots together
-        self.now = Slot(-1)
+        self.free, self.left = room, token_room
+        self.now = Slot(self, -1)
         self.ends = 0.0  # when the slot of now does
-        self.past_tokens = self._past_requests = 0
+        self._free, self._left = room, token_room  # when the slot of now began
         self._past: deque[Slot] = deque()  # the oldest first
         self._length = seconds / _SLOTS
 
@@ -64,30 +62,34 @@ class _Window:
         self.forget(now)
         number = int(now / self._length)
         self.ends = (number + 1) * self._length
-        slot = self.now = Slot(number)
+        slot = self.now = Slot(self, number)
         return slot
 
     def forget(self, now: float) -> None:
         """Lets pass what has passed."""
         if now >= self.ends and self.now.number >= 0:
-            slot, self.now = self.now, Slot(-1)
-            slot.requests, slot.tokens = self.requests - self._past_requests, self.tokens - self.past_tokens
-            self._past_requests, self.past_tokens = self.requests, self.tokens
+            slot, self.now = self.now, Slot(self, -1)
+            slot.requests, slot.tokens = self._free - self.free, self._left - self.left
+            self._free, self._left = self.free, self.left
             self._past.append(slot)
         oldest = int(now / self._length) - _SLOTS
         while self._past and self._past[0].number < oldest:
             slot = self._past.popleft()
             slot.number = -1
-            self.requests -= slot.requests
-            self.tokens -= slot.tokens
-            self._past_requests -= slot.requests
-            self.past_tokens -= slot.tokens
+            self.free += slot.requests
+            self._free += slot.requests
+            self.give_back(slot.tokens)
+
+    def give_back(self, tokens: int) -> None:
+        """Of slots that have passed."""
+        self.left += tokens
+        self._left += tokens
 
     def wait(self, tokens: int, now: float) -> float:
         """Seconds until one request of so many tokens fits, 0.0: it does. More than the whole is taken for the whole."""
         self.forget(now)
-        over = self.requests + 1 - self.room
-        tokens_over = self.tokens + min(tokens, self.token_room) - self.token_room
+        over = 1 - self.free
+        tokens_over = min(tokens, self.token_room) - self.left
         if over <= 0 and tokens_over <= 0:
             return 0.0
         number = self.now.number
@@ -111,16 +113,15 @@ class _Limited:
 
 
 class _Key:
-    """Within the minute requests and tokens are counted; `day` is None where a day has no quota. `after` has the next turn.
-    It rests for all models until `until`, and for those in `limited` until theirs."""
+    """Within the minute requests and tokens are counted; `day` is None where a day has no quota. It rests for all models until
+    `until`, and for those in `limited` until theirs."""
 
-    __slots__ = ("after", "day", "limited", "minute", "number", "until")
+    __slots__ = ("day", "limited", "minute", "number", "until")
 
     def __init__(self, number: int, rpm: int | None, rpd: int | None, tpm: int | None) -> None:
         self.number = number
-        self.after = self
-        self.minute = _Window(_MINUTE, _ENDLESS if rpm is None else rpm, _ENDLESS if tpm is None else tpm)
-        self.day = None if rpd is None else _Window(_DAY, rpd, _ENDLESS)
+        self.minute = _Window(number, _MINUTE, _ENDLESS if rpm is None else rpm, _ENDLESS if tpm is None else tpm)
+        self.day = None if rpd is None else _Window(number, _DAY, rpd, _ENDLESS)
         self.until = 0.0
         self.limited: dict[str, _Limited] = {}
 
@@ -164,91 +165,94 @@ class KeyPool:
         rpm: int | None = None,
         rpd: int | None = None,
         tpm: int | None = None,
-        tally: "list[float] | memoryview[float] | None" = None,
+        tally: "Slots | None" = None,
         places: Mapping[str, int] = PLACES,
     ) -> None:
         self._keys = [_Key(number, rpm, rpd, tpm) for number in range(count)]
         for number, key in enumerate(self._keys):
-            key.after = self._keys[(number + 1) % count]
+            key.minute.after = self._keys[(number + 1) % count].minute
         self._clock = clock
         self._limits = (rpm, rpd, tpm)
         self.counts_tokens = tpm is not None
-        self.tight = rpd is not None  # some key may rest or have no room; else each has room for one request more
+        self.tight = True  # some key may rest or have no room; else each has room for one request more
         self.troubled = False  # some key has hit a limit, and not been good since
-        self._turn = self._keys[0]
-        self._last: _Key | None = None
+        self._begun = False
+        self._turn = self._keys[0].minute  # of the key whose turn it is; the one before it was the last
+        self._changes = count > 1
         self._tally = [0.0] * len(PLACES) if tally is None else tally
         self._places = places
         self._turns = places.get("turn", 0)
 
-    def take(self, model: str = "", tokens: int = 0, without: Collection[int] = (), now: float | None = None) -> Lease | float:
-        """The key whose turn it is, or the first after it that is free; else the seconds until one is. `tokens` is what the
-        request may use; `without` are keys not to be taken, for which nobody waits; `now` is the clock's time, if it is known."""
-        if now is None:
-            now = self._clock()
-        key = self._turn
-        minute = key.minute
-        if without or self.tight or minute.tokens + tokens > minute.token_room:
-            return self._searched(model, tokens, now, without)
+    def turn(self, model: str, tokens: int, now: float) -> Lease | None:
+        """The key whose turn it is, while none is in trouble; None: ask `take`. `tokens`: what the request may use. `now`: by the
+        clock."""
+        minute = self._turn
+        if self.tight or tokens > minute.left:
+            return None
         slot = minute.now if now < minute.ends else minute.turn(now)
-        minute.requests += 1
-        minute.tokens += tokens
-        if minute.requests >= minute.room:
+        minute.free -= 1
+        minute.left -= tokens
+        if not minute.free:
             self.tight = True
-        if self._last is not key and self._last is not None:
+        if self._changes:
             self._tally[self._turns] += 1.0
-        self._last, self._turn = key, key.after
-        return Lease(key.number, tokens, slot, model)
+        self._turn = minute.after
+        return slot, tokens, model
 
-    def _searched(self, model: str, tokens: int, now: float, without: Collection[int]) -> Lease | float:
-        shortest, reason, key = inf, cast(Reason, "turn"), self._turn
-        for _ in range(len(self._keys)):
+    def take(self, model: str = "", tokens: int = 0, without: Collection[int] = ()) -> Lease | float:
+        """The key whose turn it is, or the first after it that is free; else the seconds until one is. `without` are keys not to
+        be taken, for which nobody waits."""
+        now, shortest, reason = self._clock(), inf, cast(Reason, "turn")
+        for number in range(self._turn.key, self._turn.key + len(self._keys)):
+            key = self._keys[number % len(self._keys)]
             if key.number not in without:
                 wait = key.wait(tokens, now, model)
                 if wait <= 0.0:
                     return self._leased(key, model, tokens, now, reason)
                 reason = key.rest(now, model)
                 shortest = min(shortest, wait)
-            key = key.after
         return shortest
 
     def _leased(self, key: _Key, model: str, tokens: int, now: float, reason: Reason) -> Lease:
         minute = key.minute
         slot, tokens = minute.slot(now), min(tokens, minute.token_room)
-        minute.requests += 1
-        minute.tokens += tokens
+        minute.free -= 1
+        minute.left -= tokens
         if key.day is not None:
             key.day.slot(now)
-            key.day.requests += 1
-        self.tight = True
-        if self._last is not key and self._last is not None:
+            key.day.free -= 1
+        if self._begun and minute.after is not self._turn:
             self._tally[self._places[reason]] += 1.0
-        self._last, self._turn = key, key.after
-        return Lease(key.number, tokens, slot, model)
+        self._begun = self.tight = True
+        self._turn = minute.after
+        return slot, tokens, model
 
     def good(self, lease: Lease) -> None:
         """The key was taken: its 429s for that model were the last in a row. A rest goes on until its end."""
-        known = self._keys[lease.key].limited
-        if (limited := known.get(lease.model)) is not None:
+        slot, _, model = lease
+        known = self._keys[slot.key].limited
+        if (limited := known.get(model)) is not None:
             limited.refusals = 0
             if limited.until <= self._clock():
-                del known[lease.model]
+                del known[model]
         self.troubled = any(key.limited for key in self._keys)
 
-    def settle(self, lease: Lease, tokens: int) -> None:
-        """`tokens` is what was used in truth. What was not used is given back to the slot it was counted in, where that still
-        counts; what was used besides counts from now."""
-        minute, more = self._keys[lease.key].minute, tokens - lease.tokens
+    def settle(self, lease: Lease, usage: Usage | None) -> None:
+        """What was used in truth, where the provider says so. What was not used is given back to the slot it was counted in,
+        where that still counts; what was used besides counts from now."""
+        if usage is None or usage.input is None or not self.counts_tokens:
+            return
+        slot, counted, _ = lease
+        minute, more = slot.window, usage.input + (usage.output or 0) - counted
         if more > 0:
             minute.slot(self._clock())
-            minute.tokens += more
-            self.tight = self.tight or minute.tokens > minute.token_room
-        elif (slot := lease.slot) is minute.now:
-            minute.tokens += more
+            minute.left -= more
+            self.tight = self.tight or minute.left < 0
+        elif slot is minute.now:
+            minute.left -= more
         elif slot.number >= 0:
-            minute.tokens += more
-            minute.past_tokens += more
             slot.tokens += more
+            minute.give_back(-more)
 
     def cool(self, number: int, model: str, seconds: float | None = None) -> float:
         """Lets a key rest for a model, whose limit it has hit; None: longer each time in a row. Returns the seconds."""
@@ -268,7 +272,8 @@ class KeyPool:
         """Seconds until any key is free, 0.0: now."""
         now = self._clock()
         waits = [key.wait(0, now, model) for key in self._keys]
-        self.tight = max(waits) > 0.0 or self._limits[1] is not None or any(key.resting(now) for key in self._keys)
+        calm = self._begun and self._limits[1] is None and max(waits) <= 0.0
+        self.tight = not calm or any(key.resting(now) for key in self._keys)
         return min(waits)
 
     def told(self) -> list[dict[str, Any]]:
@@ -286,7 +291,7 @@ class KeyPool:
         if models := sorted(filter(None, resting)):
             told["models"] = models
         rpm, rpd, tpm = self._limits
-        counted = {"rpm": key.minute.requests, "rpd": key.day.requests if key.day is not None else 0, "tpm": key.minute.tokens}
+        free = {"rpm": key.minute.free, "rpd": key.day.free if key.day is not None else 0, "tpm": key.minute.left}
         limits = {"rpm": rpm, "rpd": rpd, "tpm": tpm}
-        left = {name: max(0, limit - counted[name]) for name, limit in limits.items() if limit is not None}
+        left = {name: max(0, free[name]) for name, limit in limits.items() if limit is not None}
         return told | {"left": left} if left else told

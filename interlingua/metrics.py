@@ -1,7 +1,7 @@
-"""Counters as float64 slots in memory: an increment costs tens of nanoseconds, and is rendered only when scraped.
+"""Counters as numbers in slots: an increment costs tens of nanoseconds, and is rendered only when scraped.
 
-With several workers each maps its slots to a file of its own in a shared folder; whichever worker is scraped adds
-them up, those of dead workers too, so a counter never goes back. Rendering is prometheus_client's.
+One process keeps them in a list. Of several workers each maps its slots to a file of its own in a shared folder; whichever is
+scraped adds them up, those of dead workers too, so a counter never goes back. Rendering is prometheus_client's.
 """
 
 import mmap
@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -75,6 +75,7 @@ _ALL: Final = (
 SPECS: Final = {s.name: s for s in _ALL}
 
 _KINDS: Final = ("input", "cache_read", "cache_write", "output", "reasoning")
+Slots: TypeAlias = "list[float] | memoryview[float]"
 _Entry = tuple[str, tuple[str, ...], int]
 _entry = msgspec.json.Decoder(tuple[str, tuple[str, ...], int])
 
@@ -84,15 +85,13 @@ class Metrics:
 
     def __init__(self, folder: str | None = None) -> None:
         self._folder = folder
-        if folder is None:
-            memory = mmap.mmap(-1, SIZE * 8)
-        else:
+        self.slots: Slots = []
+        if folder is not None:
             stem = os.path.join(folder, str(os.getpid()))
             with open(stem + ".slots", "w+b") as file:
                 file.truncate(SIZE * 8)
-                memory = mmap.mmap(file.fileno(), SIZE * 8)
+                self.slots = memoryview(mmap.mmap(file.fileno(), SIZE * 8)).cast("d")
             self._names = open(stem + ".names", "ab", buffering=0)
-        self.slots = memoryview(memory).cast("d")
         self._next = 0
         self._series: dict[tuple[str, tuple[str, ...]], int] = {}
         self._meters: dict[tuple[str, str, str], Meter] = {}
@@ -109,7 +108,9 @@ class Metrics:
             return self.slot(spec, ("other",) * len(labels))
         self._series[key] = start = self._next
         self._next += width
-        if self._folder is not None:
+        if isinstance(self.slots, list):
+            self.slots += [0.0] * width
+        else:
             self._names.write(msgspec.json.encode((spec.name, labels, start)) + b"\n")
         return start
 
@@ -146,7 +147,7 @@ class Metrics:
                     values[i] += slots[start + i]
         return sums
 
-    def _all(self) -> Iterator[tuple[Iterable[_Entry], "memoryview[float]"]]:
+    def _all(self) -> Iterator[tuple[Iterable[_Entry], Slots]]:
         if self._folder is None:
             yield [(name, labels, start) for (name, labels), start in self._series.items()], self.slots
             return

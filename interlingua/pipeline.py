@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from functools import reduce
-from typing import Final
+from typing import Any, Final
 
 from interlingua.errors import ProviderFailure, UpstreamBroken
 from interlingua.flow import Batch, Events, Flow, Step
@@ -49,6 +49,7 @@ class Call:
         "serving",
         "size",
         "strict",
+        "task",
         "tenant",
         "tried",
     )
@@ -62,8 +63,9 @@ class Call:
         self.finished: Callable[[int, float], None] | None = None  # told the status and the seconds when all is over
         self.size = _UNKNOWN  # bytes of the body that it came in, at most
         self.tenant = ""  # the name of the client's key, where keys are asked for
+        self.task: asyncio.Task[Any] | None = None  # that answers it; None: the current one
         self.attempts = 0
-        self.began: float | None = None  # time.monotonic() at which this attempt did
+        self.began = 0.0  # time.monotonic() at which this attempt did
         self.tried: list[str] = []  # those of them that did not answer, and why: "openai/gpt-4o;429"
         self.serving: Health | None = None  # whose stream is under way: to be told of its end
 

@@ -28,7 +28,7 @@ from interlingua.framing import eventstream, sse
 from interlingua.hosts import Host
 from interlingua.ir import AnyEvent, Failure, Json
 from interlingua.keypool import KeyPool, Lease
-from interlingua.keyring import Keyring, ring_of
+from interlingua.keyring import Keyring, Refused, ring_of
 from interlingua.losses import Losses
 from interlingua.metrics import Metrics
 from interlingua.pipeline import Answer, Call
@@ -143,48 +143,49 @@ class Provider:
         if way.host.reshape is not None:
             body, headers = way.host.reshape(body, headers, False)
         path, headers, sent = way.stream_path if request.stream else way.path, way.type + headers, encode_json(body)
-        ring, lease = self.ring, None
+        ring, lease, refused, own = self.ring, None, (), None
         if ring is not None:
-            pool = ring.pool
-            lease = pool.take(decision.model, _expected(call, len(sent)) if pool.counts_tokens else 0, (), call.began)
-            if not isinstance(lease, Lease):
-                raise ring.resting(lease)
+            model, pool = decision.model, ring.pool
+            tokens = _expected(call, len(sent)) if pool.counts_tokens else 0
+            lease = pool.turn(model, tokens, call.began) or ring.take(model, tokens)
+            own = ring.lines[lease[0].key]
         while True:
-            reply = await self._forward("POST", path, headers, sent, call.deadline, lease)
+            reply = await self._forward("POST", path, headers, sent, call.deadline, own)
             try:
                 if reply.status >= 300:
                     raise ProviderFailure(await _failure(reply, way.errors, self.backend))
+                if ring is not None and lease is not None and (ring.pool.troubled or refused):
+                    ring.accepted(lease, refused)
                 if request.stream and "json" not in reply.headers.get("content-type", ""):
                     return self._streaming(reply, way, lease)
                 response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
                 break
             except ProviderFailure as error:
                 reply.close()
-                lease = self._next(lease, error)
+                lease, refused, own = self._next(lease, refused, error)
             except BaseException:
                 reply.close()
                 raise
-        if lease is not None and ring is not None:
-            ring.served(lease, response.usage)
+        if ring is not None and lease is not None:
+            ring.pool.settle(lease, response.usage)
         if way.host.seals:
             seal_answer(way.host.seals, protocol.NAME, response)
         return Answer(events=Flow(Told(unfold(response)))) if request.stream else Answer(response)
 
     def _streaming(self, reply: Reply, way: Way, lease: Lease | None) -> Answer:
         """A stream, which settles with its key at its end."""
-        ended = None
-        if lease is not None and self.ring is not None:
-            self.ring.served(lease, None)
-            ended = partial(self.ring.ended, lease)
+        ended = None if lease is None or self.ring is None else partial(self.ring.ended, lease)
         answer = Answer(events=Flow(_Streamed(reply, way.decoder(_MAX_EVENT), way.protocol.Parser(), ended)))
         return answer.through(partial(sealed_by, way.host.seals, way.protocol.NAME)) if way.host.seals else answer
 
-    def _next(self, lease: Lease | None, error: ProviderFailure) -> Lease:
-        """Another key's, where this one was refused. Raises the failure where it was not, or there is no other."""
-        other = None if lease is None or self.ring is None else self.ring.after(lease, error.failure)
-        if other is None:
+    def _next(self, lease: Lease | None, refused: Refused, error: ProviderFailure) -> tuple[Lease, Refused, bytes | None]:
+        """Another key, and its header lines, where this one was refused. Raises the failure where it was not, or there is no
+        other."""
+        ring = self.ring
+        other = None if lease is None or ring is None else ring.after(lease, refused, error.failure)
+        if other is None or ring is None:
             raise error
-        return other
+        return *other, ring.lines[other[0][0].key]
 
     async def _embed(self, call: Call) -> Answer:
         request, decision = call.request, call.decision
@@ -237,38 +238,41 @@ class Provider:
 
     async def forward(self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float) -> Reply:
         """Asks the provider's own API, with its credentials; the caller reads and closes the reply."""
-        if self.ring is None:
+        ring = self.ring
+        if ring is None:
             return await self._forward(method, path, headers, body, deadline, None)
-        lease = self.ring.take()
-        reply = await self._forward(method, path, headers, body, deadline, lease)
+        lease = ring.take()
+        reply = await self._forward(method, path, headers, body, deadline, ring.lines[lease[0].key])
         if reply.status == 429:
-            self.ring.limited(lease, _wait(reply))
+            ring.limited(lease, _wait(reply))
         elif reply.status < 400:
-            self.ring.served(lease, None)
+            ring.accepted(lease)
         return reply
 
     def _forward(
-        self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float, lease: Lease | None
+        self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float, own: bytes | None
     ) -> Awaitable[Reply]:
-        ring = self.ring
-        own = None if ring is None or lease is None or ring.lines is None else ring.lines[lease.key]
-        lines = self._credential.lines if own is None else own
+        """`own`: the header lines of a key in turn; None: the credential's."""
+        credential = self._credential
+        lines = credential.lines if own is None else own
+        if isinstance(body, Upload):
+            return self._uploaded(method, path, headers, body, deadline, lines)
         if lines is None:
-            lines = self._credential.at_once(method, self._authority, path, body if isinstance(body, bytes) else b"")
-        if lines is None:
-            return self._authenticated_first(method, path, headers, body, deadline)
-        return self._sent(method, path, _AGENT + lines + headers, body, deadline)
+            lines = credential.at_once(method, self._authority, path, body)
+            if lines is None:
+                return self._authenticated_first(method, path, headers, body, deadline)
+        return self._client.send(self._origin, method, path, _AGENT + lines + headers, body, self._timeouts, deadline)
 
-    async def _authenticated_first(
-        self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float
+    async def _authenticated_first(self, method: str, path: str, headers: bytes, body: bytes, deadline: float) -> Reply:
+        lines = await self._authenticated(method, path, body, deadline)
+        return await self._client.send(self._origin, method, path, _AGENT + lines + headers, body, self._timeouts, deadline)
+
+    async def _uploaded(
+        self, method: str, path: str, headers: bytes, body: Upload, deadline: float, lines: bytes | None
     ) -> Reply:
-        lines = await self._authenticated(method, path, body if isinstance(body, bytes) else b"", deadline)
-        return await self._sent(method, path, _AGENT + lines + headers, body, deadline)
-
-    def _sent(self, method: str, path: str, head: bytes, body: "bytes | Upload", deadline: float) -> Awaitable[Reply]:
-        if isinstance(body, bytes):
-            return self._client.send(self._origin, method, path, head, body, self._timeouts, deadline)
-        return self._client.upload(self._origin, method, path, head, body, self._timeouts, deadline)
+        if lines is None:
+            lines = await self._authenticated(method, path, b"", deadline)
+        return await self._client.upload(self._origin, method, path, _AGENT + lines + headers, body, self._timeouts, deadline)
 
     async def pass_on(self, method: str, path: str, headers: bytes, body: "bytes | Upload", deadline: float, most: int) -> Reply:
         """As `forward`, with a body that may be still coming. AWS signs what a body holds, so there it must be whole first:
@@ -325,9 +329,10 @@ def _wait(reply: Reply) -> float | None:
 def _expected(call: Call, size: int) -> int:
     """Tokens that a request may use, prompt and answer: four bytes of its `size` a token, where it is all text."""
     request, plan = call.request, call.plan
-    prompt = size // 4 if plan is not None and not plan.needs & MEDIA else estimate(request)
+    if plan is None or plan.needs & MEDIA:
+        size = 4 * estimate(request)
     answer = request.max_tokens or _UNSAID
-    return prompt + (answer if answer < _MOST else _MOST)
+    return (size >> 2) + (answer if answer < _MOST else _MOST)
 
 
 def refuse(call: Call, losses: Losses, field_path: Callable[[str, Any], str] | None = None) -> None:

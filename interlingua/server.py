@@ -326,7 +326,7 @@ class Exchange:
             note_down(request, client, BEGAN, time.perf_counter())
         until = deadline(self.headers, core.config.routing.deadline)
         call = Call(request, client, self.id, self.headers, until)
-        call.tenant, call.size = self.tenant, self.size
+        call.tenant, call.size, call.task = self.tenant, self.size, self.asked.task
         planned, handle = core.plan, core.handle
         try:
             plan = call.plan = planned(request, self.size)

@@ -229,18 +229,53 @@ async def test_one_attempt_leaves_no_room_for_a_second():
     assert pool.timers == []
 
 
+async def late_after(pool: Pool, stream: bool) -> float | None:
+    """Seconds after which the second is asked, where the first does not answer; None: three pass, and nobody is."""
+    gate = Gate(said("first"))
+    pool.acts["a"], pool.asked = [act_of(gate)], []
+    task = asyncio.create_task(pool.policy(pool.call(stream), pool.handle))
+    await gate.asked.wait()
+    began = pool.now
+    while pool.asked == ["a"] and pool.now < began + 3:
+        delay, ring = pool.timers.pop()
+        pool.now += delay
+        ring()
+        await asyncio.sleep(0)
+    late = pool.now - began
+    gate.open.set()
+    await task
+    return late if pool.asked == ["a", "b"] else None
+
+
 async def test_the_delay_is_the_p95_of_what_was_seen():
     pool = Pool("a b", hedge="p95")
-    for _ in range(20):
+    for _ in range(19):
         await pool.ask()
-    assert pool.timers == []  # not enough seen
+    assert await late_after(pool, stream=False) is None, "not enough seen"
     health = pool.board.of(decision("a"))
     for number in range(128):
         health.whole.add(number / 100, pool.now)
+    late = await late_after(pool, stream=False)
+    assert late is not None and 1.2 < late < 1.32
+    assert await late_after(pool, stream=True) is None, "streams have a delay of their own"
+    for _ in range(128):
+        health.whole.add(0.02, pool.now)
+        health.streamed.add(2.0, pool.now)
+    assert 1.99 < (await late_after(pool, stream=True) or 0) < 2.11
+    assert 0.01 < (await late_after(pool, stream=False) or 0) < 0.13
+    assert 0.01 < (await late_after(pool, stream=False) or 0) < 0.05, "the looks come closer"
+
+
+async def test_nobody_looks_where_nobody_waits():
+    pool = Pool("a b", hedge="800ms")
     await pool.ask()
-    assert pool.timers[0][0] == 1.21
-    await pool.ask(pool.call(stream=True))
-    assert len(pool.timers) == 1  # streams have a delay of their own
+    (delay, ring), *_ = pool.timers
+    assert delay == 0.8 and len(pool.timers) == 1
+    pool.now += delay
+    ring()
+    assert len(pool.timers) == 1
+    await pool.ask()
+    assert len(pool.timers) == 2
 
 
 async def test_the_second_gets_the_request_as_it_came():

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from interlingua.ir import Usage
 from interlingua.keypool import PLACES, KeyPool, Lease
 
 
@@ -32,8 +33,8 @@ class Changes:
 
 def taken(pool: KeyPool, tokens: int = 0) -> int:
     lease = pool.take(tokens=tokens)
-    assert isinstance(lease, Lease)
-    return lease.key
+    assert isinstance(lease, tuple)
+    return lease[0].key
 
 
 def most_in_any(span: float, events: list[tuple[float, int]]) -> int:
@@ -70,11 +71,11 @@ def test_an_hour_under_pressure(keys: int, rpm: int | None, rpd: int | None, tpm
     while clock.now < began + 3600:
         while open_ and open_[0][0] <= clock.now:
             _, used, lease = open_.pop(0)
-            pool.settle(lease, used)
+            pool.settle(lease, Usage(input=used))
         lease = pool.take(tokens=reserved)
-        if isinstance(lease, Lease):
+        if isinstance(lease, tuple):
             used = random.randint(reserved // 2, reserved)
-            asked[lease.key].append((clock.now, used))
+            asked[lease[0].key].append((clock.now, used))
             open_.append((clock.now + 2.0, used, lease))
             reserved = random.randint(20, 60)
         else:
@@ -140,10 +141,10 @@ def test_rests_without_a_word_double_until_the_key_is_good_again():
     clock = Clock()
     pool = KeyPool(1, clock)
     lease = pool.take()
-    assert isinstance(lease, Lease)
-    assert [pool.cool(lease.key, "") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert isinstance(lease, tuple)
+    assert [pool.cool(lease[0].key, "") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
     pool.good(lease)
-    assert pool.cool(lease.key, "") == 1
+    assert pool.cool(lease[0].key, "") == 1
     assert pool.wait() == 60.0, "a shorter rest does not end a longer one"
 
 
@@ -151,18 +152,18 @@ def test_tokens_are_reserved_given_back_and_owed():
     clock = Clock()
     pool = KeyPool(1, clock, tpm=1000)
     lease = pool.take(tokens=900)
-    assert isinstance(lease, Lease)
+    assert isinstance(lease, tuple)
     assert isinstance(pool.take(tokens=200), float)
-    pool.settle(lease, 100)
+    pool.settle(lease, Usage(input=100))
     assert pool.told()[0]["left"] == {"tpm": 900}
     lease = pool.take(tokens=200)
-    assert isinstance(lease, Lease)
-    pool.settle(lease, 1500)
+    assert isinstance(lease, tuple)
+    pool.settle(lease, Usage(input=1500))
     assert pool.told() == [{"key": 1, "free": False, "rests": "quota", "seconds": 60.5, "left": {"tpm": 0}}]
     clock.now += 61
     assert taken(pool, 5_000) == 0, "what is larger than the quota gets the whole of it, not nothing for ever"
     clock.now += 61
-    pool.settle(lease, 0)
+    pool.settle(lease, Usage(input=0))
     assert pool.told()[0]["left"] == {"tpm": 1000}, "what is forgotten is not given back"
 
 
@@ -170,8 +171,8 @@ def test_what_is_told_of_keys():
     clock = Clock()
     pool = KeyPool(2, clock, rpm=15, rpd=1500)
     lease = pool.take()
-    assert isinstance(lease, Lease)
-    pool.cool(lease.key, "", 5.0)
+    assert isinstance(lease, tuple)
+    pool.cool(lease[0].key, "", 5.0)
     assert pool.told() == [
         {"key": 1, "free": False, "rests": "rate_limit", "seconds": 5.0, "left": {"rpm": 14, "rpd": 1499}},
         {"key": 2, "free": True, "left": {"rpm": 15, "rpd": 1500}},
@@ -183,13 +184,13 @@ def test_a_key_that_hits_one_models_limit_serves_the_others():
     pool = KeyPool(2, clock)
     assert [pool.cool(key, "large", 30.0 + key) for key in (0, 1)] == [30.0, 31.0]
     assert (pool.wait("large"), pool.take("large")) == (30.0, 30.0)
-    assert pool.wait("small") == 0.0 and isinstance(pool.take("small"), Lease)
+    assert pool.wait("small") == 0.0 and isinstance(pool.take("small"), tuple)
     assert pool.told()[1] == {"key": 2, "free": False, "rests": "rate_limit", "seconds": 31.0, "models": ["large"]}
     pool.refuse(0, 60.0)
     pool.refuse(1, 60.0)
     assert pool.wait("small") == 60.0, "a key that is not taken is not taken for any model"
     clock.now += 60.5
-    assert isinstance(pool.take("large"), Lease) and pool.wait("large") == 0.0 and not pool.tight
+    assert isinstance(pool.take("large"), tuple) and pool.wait("large") == 0.0 and not pool.tight
     for number in range(1000):
         pool.cool(0, f"model-{number}", 1.0 + number)
     assert pool.wait("model-999") == 0.0 and len(pool.told()[0]["models"]) <= 64, "what is remembered is bounded"

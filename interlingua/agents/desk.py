@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -188,6 +188,7 @@ class Errand:
     method, path, raw_path, query = "POST", _PATH, _PATH.encode(), b""
     door = find(_PATH, b"")
     keep_alive, left, flows = True, False, False
+    task: asyncio.Task[Any] | None = None
 
     def __init__(self, body: bytes, headers: Mapping[str, str], tenant: str) -> None:
         self.body: bytes | None = body

@@ -12,6 +12,7 @@ out it is never tried again. Each attempt gets the request as it came; whoever i
 
 import asyncio
 import random
+from asyncio import current_task
 from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Final
@@ -26,7 +27,7 @@ from interlingua.metrics import FALLBACKS, RETRIES, Metrics
 from interlingua.pipeline import Answer, Call, Handler, is_content
 from interlingua.policies.hedge import FAILED, Hedge
 from interlingua.policies.sticky import CACHED, Conversations, Name
-from interlingua.policies.strategies import Candidate, Cost, strategy_of
+from interlingua.policies.strategies import Candidate, Cost, Strategy, settled, strategy_of
 from interlingua.routing import Decision, Plan
 
 _LONGEST: Final = 8.0  # seconds that waits grow to, where the first is not longer itself
@@ -48,12 +49,12 @@ _TELLING: Final[dict[Cause | None, int]] = {
 
 class Field:
     """A plan's candidates. `ranks`: those that the strategy chooses among, the foremost first: a tier, or where not the order
-    itself is the strategy, those of a tier with one `priority`; the weak come after all others of their tier. `choice`:
-    whether the pool has more than one."""
+    itself is the strategy, those of a tier with one `priority`; the weak come after all others of their tier. `shared`:
+    whether the pool has more than one. `foremost`: the first rank, of which `choose` chooses; None: its `first` is the one."""
 
-    __slots__ = ("_plan", "at", "choice", "first", "ranks")
+    __slots__ = ("_plan", "at", "choose", "first", "foremost", "ranks", "shared")
 
-    def __init__(self, plan: Plan, board: Board, in_order: bool) -> None:
+    def __init__(self, plan: Plan, board: Board, in_order: bool, strategy: Strategy) -> None:
         self._plan = plan  # lives as long as we do, so that its id stays its own
         self.ranks: list[list[Candidate]] = []
         for number, tier in enumerate(plan.tiers):
@@ -63,8 +64,10 @@ class Field:
             for rank in sorted(set(ranked)):
                 self.ranks.append([one for one, its in zip(candidates, ranked, strict=True) if its == rank])
         self.at = {_at(one.decision): one for rank in reversed(self.ranks) for one in rank}
-        self.choice = len(plan.tiers[0]) > 1
-        self.first = self.ranks[0][0]
+        self.shared = len(plan.tiers[0]) > 1
+        self.foremost = self.ranks[0]
+        self.first = self.foremost[0]
+        self.choose = None if in_order or len(self.foremost) == 1 else settled(strategy, self.foremost)
 
 
 class Trail:
@@ -109,27 +112,30 @@ class Attempts:
         self._board, self._clock = board, board.clock
         self._metrics = metrics
         self._conversations = conversations
-        self._hedge = hedge
+        self._hedge = hedge if self._most > 1 else None
+        if hedge is not None:
+            hedge.asking = self
         self._sleep, self._draw = sleep, draw
         self._fields: dict[int, Field] = {}
 
     async def __call__(self, call: Call, next: Handler) -> Answer:
         """Raises what the attempt that failed raised; Overloaded where nobody can be asked."""
         assert call.plan is not None
-        asked, field, name = call.request, self._field(call.plan), None
-        if field.choice and (not self._in_order or self._conversations):
-            name = self._conversations.name(call) if call.size >= CACHED else None
-            candidate = self._pick(field, name, asked.stream)
-        else:
-            clock = self._clock
-            candidate = field.first if field.first.health.ready(clock()) else None
+        asked, now, name, candidate = call.request, self._clock(), None, None
+        field = self._fields.get(id(call.plan)) or self._field(call.plan)
+        if call.size >= CACHED and field.shared and (not self._in_order or self._conversations):
+            name = self._conversations.name(call)
+            candidate = self._known(field, name, now)
         if candidate is None:
-            candidate = await self._chosen(call, field, Trail(asked))
+            choose = field.choose
+            candidate = field.first if choose is None else choose(field.foremost, now, asked.stream)
+            if not candidate.health.ready(now):  # nearly always it is
+                candidate = await self._chosen(call, field, Trail(asked))
         try:
-            answer = await self._ask(call, next, candidate)
+            answer = await self.once(call, next, candidate, self._hedge)
         except (*FAILED, Unsupported) as error:
             candidate, answer = await self._more(call, next, candidate, error, Trail(asked))
-            if field.choice and call.size >= CACHED:
+            if field.shared and call.size >= CACHED:
                 name = self._conversations.name(call)
         if name is not None and not candidate.tier:
             self._conversations.served(name, candidate.decision, asked, self._clock())
@@ -141,7 +147,7 @@ class Attempts:
         if field is None:
             if len(self._fields) >= _PLANS:
                 self._fields.clear()
-            field = self._fields[id(plan)] = Field(plan, self._board, self._in_order)
+            field = self._fields[id(plan)] = Field(plan, self._board, self._in_order, self._strategy)
         return field
 
     async def _more(
@@ -161,16 +167,13 @@ class Attempts:
             candidate = await self._chosen(call, field, trail)
             self._metrics.count(RETRIES, (failed.backend, failed.model, cause or error.failure.kind))
             try:
-                answer = await self._ask(call, next, candidate)
+                answer = await self.once(call, next, candidate, self._hedge if call.attempts + 1 < self._most else None)
             except (*FAILED, InvalidRequest) as another:  # one who cannot carry the request hides no other's failure
                 error = another
                 continue
             return candidate, answer
 
     # One attempt
-
-    def _ask(self, call: Call, next: Handler, candidate: Candidate) -> Awaitable[Answer]:
-        return self.once(call, next, candidate, self._hedge if call.attempts + 1 < self._most else None)
 
     async def once(self, call: Call, next: Handler, candidate: Candidate, hedge: Hedge | None = None) -> Answer:
         """Asks, and waits for the first content. Raises UpstreamError also for a failure that came as an event."""
@@ -179,7 +182,9 @@ class Attempts:
         call.began = began = clock()
         probe = health.begin(began)
         if hedge is not None:
-            hedge.watch(call, next, candidate, self, began)
+            hedge.waiting[call] = candidate, next, call.request, call.task or current_task()
+            if hedge.asleep:
+                hedge.wake()
         call.attempts += 1
         answer = None
         try:
@@ -256,22 +261,11 @@ class Attempts:
 
     # Whom to ask
 
-    def _pick(self, field: Field, name: Name | None, stream: bool) -> Candidate | None:
-        """The first to be asked: who knows the conversation, else whom the strategy chooses of the foremost who are well."""
-        clock, strategy = self._clock, self._strategy
-        now = clock()
-        if name is not None and (at := self._conversations.of(name, now)) is not None:
-            known = field.at.get(at)
-            if known is not None and not known.tier and known.health.ready(now):
-                return known
-        for rank in field.ranks:
-            chosen = rank[0] if len(rank) == 1 else strategy(rank, now, stream)
-            if chosen.health.ready(now):  # as it nearly always is: the others need not be looked at
-                return chosen
-            well = [one for one in rank if one.health.ready(now)]
-            if well:
-                return strategy(well, now, stream)
-        return None
+    def _known(self, field: Field, name: Name | None, now: float) -> Candidate | None:
+        """Who knows the conversation, where they are well."""
+        at = None if name is None else self._conversations.of(name, now)
+        known = None if at is None else field.at.get(at)
+        return known if known is not None and not known.tier and known.health.ready(now) else None
 
     async def _chosen(self, call: Call, field: Field, trail: Trail) -> Candidate:
         """Waits where somebody can be asked soon. Raises the most telling failure, or Overloaded, where nobody can."""

@@ -20,7 +20,8 @@ from interlingua.pipeline import Answer, Call, Handler
 from interlingua.policies.strategies import Candidate
 
 FAILED: Final = (UpstreamError, RateLimited)  # what another attempt may mend
-_FINEST: Final = 0.005  # seconds between two looks
+_FINEST: Final = 0.005  # seconds between two looks, at least
+_COARSEST: Final = 0.1  # and at most, where delays are not known beforehand
 _log: Final = logging.getLogger("interlingua")
 
 Timer = Callable[[float, Callable[[], None]], asyncio.TimerHandle]
@@ -34,36 +35,30 @@ class Asking(Protocol):
     def second(self, call: Call, first: Candidate) -> Candidate | None: ...
 
 
-# A first attempt under way: when it is late, when it began, whom it asks and through what, who asks, the request as it came,
-# and the task it runs in. A tuple, since most are made in vain.
-First = tuple[float, float, Handler, Candidate, Asking, Request, "asyncio.Task[Any] | None"]
+# A first attempt under way: whom it asks and through what, the request as it came, and the task it runs in. A tuple, since most
+# are made in vain.
+First = tuple[Candidate, Handler, Request, "asyncio.Task[Any] | None"]
 
 
 class Hedge:
-    """`setting`: "p95", or a duration. `later` is for tests; None: the loop's own."""
+    """`setting`: "p95", or a duration. `later` is for tests; None: the loop's own. Who makes the attempts puts those that begin
+    into `waiting`, sees to it that somebody looks after them (`wake`), and takes them out once they have an answer."""
 
     def __init__(self, setting: str, board: Board, metrics: Metrics, later: Timer | None = None) -> None:
         self._fixed = None if setting == "p95" else duration(setting)
+        self._pause = _COARSEST if self._fixed is None else self._fixed  # seconds until somebody who begins now may be late
         self.clock = board.clock
         self.metrics = metrics
+        self.asking: Asking | None = None
         self._later = later
         self.waiting: dict[Call, First] = {}  # those that are in time
         self._races: dict[Call, _Race] = {}
-        self._rings = inf  # when the timer does; inf: there is none
-        self._timer: asyncio.TimerHandle | None = None
+        self.asleep = True  # no timer is set
 
-    def watch(self, call: Call, next: Handler, first: Candidate, asking: Asking, began: float) -> None:
-        """A first attempt begins. None is late before enough have been seen to tell."""
-        delay = self._fixed
-        if delay is None:
-            health = first.health
-            delay = (health.streamed if call.request.stream else health.whole).p95
-            if delay is None:
-                return
-        late = began + delay
-        self.waiting[call] = late, began, next, first, asking, call.request, asyncio.current_task()
-        if late < self._rings:
-            self._set(delay)
+    def wake(self) -> None:
+        """Looks after those that wait."""
+        self.asleep = False
+        self._set(self._pause)
 
     async def instead(self, call: Call, error: BaseException) -> Answer:
         """The second's answer, where the first has ended with an error. Raises that error where there is none."""
@@ -80,27 +75,35 @@ class Hedge:
             await race.stop()
 
     def _set(self, seconds: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._rings = self.clock() + seconds
         later = self._later or asyncio.get_running_loop().call_later
-        self._timer = later(seconds, self._ring)
+        later(seconds, self._ring)
+
+    def _delay(self, candidate: Candidate, stream: bool) -> float:
+        """Seconds after which one is late; inf: too few have been seen to tell."""
+        if self._fixed is not None:
+            return self._fixed
+        p95 = candidate.health.pace(stream).p95
+        return inf if p95 is None else p95
 
     def _ring(self) -> None:
-        """Seconds are asked for those that are late; the timer is set for the next."""
-        now, soonest = self.clock(), inf
-        self._timer, self._rings = None, inf
+        """Seconds are asked for those that are late; the timer is set for the next, and for who may come before them."""
+        now, next_, shortest = self.clock(), inf, inf
         for call, first in tuple(self.waiting.items()):
-            late = first[0]
-            if late <= now:
-                del self.waiting[call]
-                race = _Race(self, call, first)
-                if race.start():
-                    self._races[call] = race
-            elif late < soonest:
-                soonest = late
-        if soonest < inf:
-            self._set(max(soonest - now, _FINEST))
+            delay = self._delay(first[0], first[2].stream)
+            left = call.began + delay - now
+            shortest = min(shortest, delay)
+            if left > 0.0:
+                next_ = min(next_, left)
+                continue
+            del self.waiting[call]
+            race = _Race(self, call, first)
+            if race.start():
+                self._races[call] = race
+        if self._fixed is None:
+            self._pause = max(min(shortest, 2 * self._pause, _COARSEST), _FINEST)
+        self.asleep = not self.waiting
+        if self.waiting:
+            self._set(max(min(next_, self._pause), _FINEST))
 
 
 class _Race:
@@ -108,8 +111,9 @@ class _Race:
 
     def __init__(self, hedge: Hedge, call: Call, first: First) -> None:
         self._hedge, self._call = hedge, call
-        _, self._began, self._next, self._first, self._asking, self._asked, main = first
-        assert main is not None
+        self._first, self._next, self._asked, main = first
+        assert main is not None and hedge.asking is not None
+        self._began, self._asking = call.began, hedge.asking
         self._main, self._cancelling = main, main.cancelling()
         self._over = self._waiting = False
         self._answer: Answer | None = None  # of the second, once it has won
