@@ -12,13 +12,13 @@ from types import FrameType
 from typing import Final
 
 from bench.environments import OUT
-from bench.measure import FULL, QUICK, Effort, cases, first_text, measure, memory, prove, slow_streams, start_up
+from bench.measure import FULL, QUICK, Effort, added, cases, first_text, measure, memory, prove, slow_streams, start_up
 from bench.process import LOAD_CORE, NotStarted, pin
 from bench.proxies import SYSTEMS, Proxy
 from bench.report import Report, text, write
 from bench.upstream import Start, Upstream, start_upstream
 
-EXTRAS: Final = ("first", "slow", "memory", "start")
+EXTRAS: Final = ("added", "first", "slow", "memory", "start")
 SLOW_SYSTEMS: Final = ("interlingua", "envoy")
 
 
@@ -58,9 +58,15 @@ class Bench:
                         rows[proxy.name].append(measure(proxy, case, self._folder, self.report.effort))
             if case.name == "large":
                 self.report.rss = {proxy.name: proxy.process.rss_mb() for proxy in self._proxies}
-        for name, extra in {"first": self._first, "slow": self._slow, "memory": self._memory, "start": self._starts}.items():
+        extras = self._added, self._first, self._slow, self._memory, self._starts
+        for name, extra in zip(EXTRAS, extras, strict=True):
             if name in self._chosen:
                 extra()
+
+    def _added(self) -> None:
+        if "interlingua" in self.report.ready:
+            self._say("what all configured adds")
+            self.report.added = added(self._upstream, self._folder, self._start, self.report.effort)
 
     def _first(self) -> None:
         self._say("time to the first text")

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bench.bodies import ANSWER, CHUNKS, encoded, large_request, small_request, stream_request, text_of
 from bench.load import Load, clients, percentile, wrk
 from bench.process import NotStarted, Process
-from bench.proxies import PATH, Proxy, Way, start_interlingua
+from bench.proxies import PATH, POOL, Proxy, Way, exchange, start_interlingua
 from bench.upstream import Start, Upstream
 
 
@@ -26,13 +27,17 @@ class Effort(Struct, frozen=True):
     memory: int  # requests before the memory is read; and as many again
     slow_events: int  # texts of each slow stream
     heavy: int  # requests of each client of a heavy system
+    workers: int  # that are measured plain and with all configured
+    turns: int  # of a second that each of them gets either way
     starts: int = 5
     slow_streams: int = 1000
     slow_gap: float = 0.25
 
 
-FULL: Final = Effort(rounds=3, seconds=3, waves=8, firsts=150, memory=50_000, slow_events=40, heavy=8)
-QUICK: Final = Effort(rounds=2, seconds=1, waves=4, firsts=50, memory=10_000, slow_events=16, heavy=2, starts=3)
+FULL: Final = Effort(rounds=3, seconds=3, waves=8, firsts=150, memory=50_000, slow_events=40, heavy=8, workers=8, turns=6)
+QUICK: Final = Effort(
+    rounds=2, seconds=1, waves=4, firsts=50, memory=10_000, slow_events=16, heavy=2, workers=2, turns=3, starts=3
+)
 
 
 class Case(Struct, frozen=True):
@@ -186,6 +191,38 @@ def _after(proxy: Proxy, body: Path, requests: int) -> float:
         if done >= requests:
             return proxy.process.rss_mb()
     raise NotStarted(f"only {done} requests in 60 seconds")
+
+
+class Added(Struct, frozen=True):
+    """CPU us a chat request of several workers, turn by turn: plain, and with all configured."""
+
+    plain: list[list[float]]
+    configured: list[list[float]]
+
+    @property
+    def differences(self) -> list[float]:
+        """Of each worker, by the medians of its turns; the least first."""
+        workers = zip(self.plain, self.configured, strict=True)
+        return sorted(statistics.median(configured) - statistics.median(plain) for plain, configured in workers)
+
+
+def added(upstream: Upstream, folder: Path, start: Start, effort: Effort) -> Added:
+    """Two workers alike differ by more than what is looked for, wherever their memory happens to lie: so each is its own
+    yardstick, and exchanges its configuration between short turns."""
+    case, short = cases(effort)[0], replace(effort, seconds=1)
+    found = Added([], [])
+    for number in range(effort.workers):
+        proxy = start_interlingua("anthropic", f"added-{number}", upstream, folder, start)
+        kinds = (1, list[float]()), (POOL, list[float]())
+        for turn in range(effort.turns):
+            for pool, turns in kinds if turn % 2 else reversed(kinds):
+                exchange(proxy, upstream, folder, pool)
+                measure(proxy, case, folder, short)  # warms up
+                turns.append(measure(proxy, case, folder, short).cpu_us)
+        proxy.process.stop()
+        found.plain.append(kinds[0][1])
+        found.configured.append(kinds[1][1])
+    return found
 
 
 def start_up(upstream: Upstream, folder: Path, start: Start, effort: Effort) -> list[float]:

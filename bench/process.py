@@ -93,6 +93,10 @@ class Process:
         """Resident memory of the group; pages shared among its processes count once each."""
         return sum(int(fields[21]) for fields in self._stats()) * _PAGE_MB
 
+    def reread(self) -> None:
+        """Asks it to read its configuration again."""
+        self._popen.send_signal(signal.SIGHUP)
+
     def stop(self) -> None:
         for sign, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
             try:

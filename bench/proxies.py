@@ -1,7 +1,9 @@
 """The systems under test, one worker each: how each is set before the upstream, and started."""
 
+import http.client
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,7 +13,7 @@ from msgspec.structs import replace
 
 from bench.bodies import Dialect, as_responses
 from bench.environments import ENVOY, LITELLM, environment
-from bench.process import PROXY_CORE, Process, free_port
+from bench.process import PROXY_CORE, NotStarted, Process, free_port
 from bench.upstream import Start, Upstream, nginx_process
 
 PATH: Final = "/v1/chat/completions"
@@ -70,8 +72,9 @@ error_rate = 0.5
 [routing.fallbacks]
 "gpt-4o*" = ["plain/claude-haiku-4-5", "streams/claude-opus-4-5"]
 """
+POOL: Final = 3  # backends
 _POOLED: Final = """api_key_envs = ["BENCH_KEY", "BENCH_KEY_2", "BENCH_KEY_3"]
-limits = { rpm = 100000000, tpm = 1000000000000 }
+limits = { rpm = 100000000, tpm = 1000000000 }
 capabilities = ["text", "tools", "parallel_tools", "streaming", "vision"]
 """
 
@@ -96,15 +99,41 @@ def start_interlingua(protocol: Dialect, name: str, upstream: Upstream, folder: 
     """Interlingua for OpenAI clients before an upstream that speaks `protocol`. `pool` over 1: so many backends share the
     requests, and everything else that there is to configure for them is."""
     port = free_port()
-    text = _fill(_INTERLINGUA, port=port) + (_ROUTING if pool > 1 else "") + _backends(protocol, upstream, pool)
     config = folder / f"{name}.toml"
-    config.write_text(text)
+    config.write_text(_settings(protocol, upstream, port, pool))
     argv = [sys.executable, "-m", "interlingua", "serve", "--config", str(config)]
     keys = {"BENCH_KEY": "bench-key", "BENCH_KEY_2": "bench-key-2", "BENCH_KEY_3": "bench-key-3"}
     aws = {"AWS_ACCESS_KEY_ID": "AKIABENCHBENCHBENCH1", "AWS_SECRET_ACCESS_KEY": "bench-secret"}
     process = start(Process(name, argv, PROXY_CORE, folder, {**keys, **aws, "SSL_CERT_FILE": str(upstream.ca)}))
     process.wait_ready(port, "/ready")
     return Proxy(name, {"plain": port, "tls": port, "streams": port}, process)
+
+
+def exchange(proxy: Proxy, upstream: Upstream, folder: Path, pool: int) -> None:
+    """Another configuration for an interlingua under way, whose upstream speaks Anthropic's protocol: of `pool` backends.
+    Raises NotStarted where it is not taken."""
+    port = proxy.ports["plain"]
+    before = _reloads(port)
+    (folder / f"{proxy.name}.toml").write_text(_settings("anthropic", upstream, port, pool))
+    proxy.process.reread()
+    for _ in range(200):
+        if _reloads(port) > before:
+            return
+        time.sleep(0.02)
+    raise NotStarted(f"{proxy.name} does not take another configuration ({proxy.process.log})")
+
+
+def _reloads(port: int) -> int:
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        link.request("GET", "/api/system/status")
+        return json.load(link.getresponse())["configuration"]["reloads"]
+    finally:
+        link.close()
+
+
+def _settings(protocol: Dialect, upstream: Upstream, port: int, pool: int) -> str:
+    return _fill(_INTERLINGUA, port=port) + (_ROUTING if pool > 1 else "") + _backends(protocol, upstream, pool)
 
 
 def _envoy_config(ports: dict[Way, int], targets: dict[Way, int], admin: int, ca: Path) -> Json:
@@ -241,7 +270,7 @@ def _same(name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
 
 
 def _configured(name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:
-    return start_interlingua("anthropic", name, upstream, folder, start, pool=3)
+    return start_interlingua("anthropic", name, upstream, folder, start, POOL)
 
 
 def _bedrock(name: str, upstream: Upstream, folder: Path, start: Start) -> Proxy:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from bench.measure import Effort, Memory, Sample, Slow, median
+from bench.measure import Added, Effort, Memory, Sample, Slow, median
 
 OURS: Final = "interlingua"
 TITLES: Final = {
@@ -34,6 +34,7 @@ class Report(Struct):
     first: dict[str, float] = {}
     slow: dict[str, Slow] = {}
     memory: Memory | None = None
+    added: Added | None = None
     starts: list[float] = []
     skipped: list[str] = []
 
@@ -63,6 +64,7 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
 
 def verdicts(report: Report) -> list[Verdict]:
     cpu, memory, slow = report.cpu, report.memory, report.slow.get(OURS)
+    added = report.added.differences if report.added else None
     growth = memory.after_twice - memory.after if memory else None
     count = memory.requests if memory else report.effort.memory
     missing = max(slow.expected - slow.texts, slow.wrong, slow.broken) if slow else None
@@ -77,6 +79,7 @@ def verdicts(report: Report) -> list[Verdict]:
             "CPU, paced stream, translated: at most 1.5 times Envoy", _ratio(cpu("paced", OURS), cpu("paced", "envoy")), 1.5, "x"
         ),
         Verdict("CPU, chat over TLS: at most 1.2 times our own without", _ratio(cpu("tls", OURS), cpu("chat", OURS)), 1.2, "x"),
+        Verdict("CPU, chat, all configured: at most 5 us more", statistics.median(added) if added else None, 5.0, "us"),
         Verdict(f"memory after {2 * count:,} requests: under 60 MB", memory.after_twice if memory else None, 60.0, "MB"),
         Verdict(f"memory, growth from {count:,} to {2 * count:,} requests: none (0.5 MB)", growth, 0.5, "MB"),
         Verdict("ready after the start: at most 0.6 s", statistics.median(report.starts) if report.starts else None, 0.6, "s"),
@@ -130,6 +133,14 @@ def _memory(report: Report) -> list[str]:
     ]
 
 
+def _added(report: Report) -> list[str]:
+    if not report.added:
+        return []
+    told = ", ".join(f"{each:+.1f}" for each in report.added.differences)
+    plain = statistics.median(statistics.median(turns) for turns in report.added.plain)
+    return [f"\nall configured, CPU us a chat request over {plain:.1f} plain, of each worker: {told}"]
+
+
 def text(report: Report) -> str:
     lines: list[str] = []
     for case in report.samples:
@@ -137,7 +148,7 @@ def text(report: Report) -> str:
     sections: list[tuple[object, Callable[[Report], list[str]]]] = [(report.ready, _systems), (report.slow, _slow)]
     for there, section in sections:
         lines += section(report) if there else []
-    lines += _memory(report)
+    lines += _added(report) + _memory(report)
     lines += ["\nwhat we promise"] + [str(verdict) for verdict in verdicts(report)]
     lines += [""] * bool(report.skipped) + [f"skipped: {reason}" for reason in report.skipped]
     return "\n".join(lines)

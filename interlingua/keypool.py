@@ -152,8 +152,8 @@ class _Key:
 
 class KeyPool:
     """`count` keys, each with these limits (None: none) on requests a minute and a day, and tokens a minute. A provider's own
-    limits are its models': a key that hits one rests for that model ("": what it is was not known). `tally` counts
-    the changes to another key, at the place that `places` gives each reason."""
+    limits are its models': a key that hits one rests for that model ("": what it is was not known). `tally`, where there
+    are several keys, counts the changes to another, at the place that `places` gives each reason."""
 
     FIRST: Final = 1.0  # seconds of rest after a 429 that says nothing
     LONGEST: Final = 60.0
@@ -178,10 +178,8 @@ class KeyPool:
         self.troubled = False  # some key has hit a limit, and not been good since
         self._begun = False
         self._turn = self._keys[0].minute  # of the key whose turn it is; the one before it was the last
-        self._changes = count > 1
         self._tally = [0.0] * len(PLACES) if tally is None else tally
-        self._places = places
-        self._turns = places.get("turn", 0)
+        self._places, self._turns = places, places["turn"]
 
     def turn(self, model: str, tokens: int, now: float) -> Lease | None:
         """The key whose turn it is, while none is in trouble; None: ask `take`. `tokens`: what the request may use. `now`: by the
@@ -194,8 +192,7 @@ class KeyPool:
         minute.left -= tokens
         if not minute.free:
             self.tight = True
-        if self._changes:
-            self._tally[self._turns] += 1.0
+        self._tally[self._turns] += 1.0
         self._turn = minute.after
         return slot, tokens, model
 
@@ -238,8 +235,10 @@ class KeyPool:
         self.troubled = any(key.limited for key in self._keys)
 
     def settle(self, lease: Lease, usage: Usage | None) -> None:
-        """What was used in truth, where the provider says so. What was not used is given back to the slot it was counted in,
-        where that still counts; what was used besides counts from now."""
+        """An answer is whole: the key is good, and this is what was used in truth, where the provider says so. What was not used
+        is given back to the slot it was counted in, where that still counts; what was used besides counts from now."""
+        if self.troubled:
+            self.good(lease)
         if usage is None or usage.input is None or not self.counts_tokens:
             return
         slot, counted, _ = lease

@@ -45,10 +45,9 @@ class Keyring:
 
     def _counters(self, metrics: Metrics | None) -> tuple["Slots | None", dict[str, int]]:
         """Where changes of keys are counted, and at which place for which reason."""
-        if metrics is None:
+        if metrics is None or self.count == 1:
             return None, PLACES
-        reasons = PLACES if self.count > 1 else ()
-        return metrics.slots, {reason: metrics.slot(KEY_ROTATIONS, (self.name, reason)) for reason in reasons}
+        return metrics.slots, {reason: metrics.slot(KEY_ROTATIONS, (self.name, reason)) for reason in PLACES}
 
     def __repr__(self) -> str:
         return "Keyring(hidden)"
@@ -85,7 +84,13 @@ class Keyring:
 
     def accepted(self, lease: Lease, refused: Refused = ()) -> None:
         """The provider took the key: it is good, and those it did not take before it rest."""
-        self.pool.good(lease)
+        if self.pool.troubled:
+            self.pool.good(lease)
+        if refused:
+            self.rest(refused)
+
+    def rest(self, refused: Refused) -> None:
+        """Another key was taken: these are at fault themselves."""
         for key, status in refused:
             self.pool.refuse(key, REFUSED)
             told = (self.name, key + 1, self.count, status, REFUSED)

@@ -145,8 +145,11 @@ class Provider:
         path, headers, sent = way.stream_path if request.stream else way.path, way.type + headers, encode_json(body)
         ring, lease, refused, own = self.ring, None, (), None
         if ring is not None:
-            model, pool = decision.model, ring.pool
-            tokens = _expected(call, len(sent)) if pool.counts_tokens else 0
+            model, pool, tokens = decision.model, ring.pool, 0
+            if pool.counts_tokens:  # prompt and answer: four bytes of what is sent a token, where it is all text
+                prompt = len(sent) >> 2 if call.plan is not None and not call.plan.needs & MEDIA else estimate(request)
+                answer = request.max_tokens or _UNSAID
+                tokens = prompt + (answer if answer < _MOST else _MOST)
             lease = pool.turn(model, tokens, call.began) or ring.take(model, tokens)
             own = ring.lines[lease[0].key]
         while True:
@@ -154,10 +157,8 @@ class Provider:
             try:
                 if reply.status >= 300:
                     raise ProviderFailure(await _failure(reply, way.errors, self.backend))
-                if ring is not None and lease is not None and (ring.pool.troubled or refused):
-                    ring.accepted(lease, refused)
                 if request.stream and "json" not in reply.headers.get("content-type", ""):
-                    return self._streaming(reply, way, lease)
+                    return self._streaming(reply, way, lease, refused)
                 response = protocol.parse_response(_json(await reply.read(MAX_ANSWER)))
                 break
             except ProviderFailure as error:
@@ -168,13 +169,18 @@ class Provider:
                 raise
         if ring is not None and lease is not None:
             ring.pool.settle(lease, response.usage)
+            if refused:
+                ring.rest(refused)
         if way.host.seals:
             seal_answer(way.host.seals, protocol.NAME, response)
         return Answer(events=Flow(Told(unfold(response)))) if request.stream else Answer(response)
 
-    def _streaming(self, reply: Reply, way: Way, lease: Lease | None) -> Answer:
+    def _streaming(self, reply: Reply, way: Way, lease: Lease | None, refused: Refused) -> Answer:
         """A stream, which settles with its key at its end."""
-        ended = None if lease is None or self.ring is None else partial(self.ring.ended, lease)
+        ring, ended = self.ring, None
+        if ring is not None and lease is not None:
+            ring.accepted(lease, refused)
+            ended = partial(ring.ended, lease)
         answer = Answer(events=Flow(_Streamed(reply, way.decoder(_MAX_EVENT), way.protocol.Parser(), ended)))
         return answer.through(partial(sealed_by, way.host.seals, way.protocol.NAME)) if way.host.seals else answer
 
@@ -324,15 +330,6 @@ def _wait(reply: Reply) -> float | None:
     """Seconds, of an answer that says that a limit was hit."""
     seconds = retry_after(reply.headers)
     return reset_after(reply.headers) if seconds is None else seconds
-
-
-def _expected(call: Call, size: int) -> int:
-    """Tokens that a request may use, prompt and answer: four bytes of its `size` a token, where it is all text."""
-    request, plan = call.request, call.plan
-    if plan is None or plan.needs & MEDIA:
-        size = 4 * estimate(request)
-    answer = request.max_tokens or _UNSAID
-    return (size >> 2) + (answer if answer < _MOST else _MOST)
 
 
 def refuse(call: Call, losses: Losses, field_path: Callable[[str, Any], str] | None = None) -> None:

@@ -5,6 +5,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -25,6 +26,7 @@ class Origin(Struct, frozen=True, cache_hash=True):
     port: int
 
     @classmethod
+    @lru_cache(256)  # backends that share an origin share the value: a look-up finds it by identity
     def parse(cls, url: str) -> tuple["Origin", str]:
         """(origin, path prefix without its last slash) of a base URL. Raises ConfigError."""
         parts = _split(url, "the URL")

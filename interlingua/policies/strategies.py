@@ -73,7 +73,7 @@ def least_asked(candidates: Sequence[Candidate], now: float, stream: bool) -> Ca
     for candidate in candidates:
         health = candidate.health
         load = health.in_flight
-        if load <= least and (load < least or health.begun < since):
+        if load < least or (load == least and health.begun < since):
             best, least, since = candidate, load, health.begun
     return best
 
