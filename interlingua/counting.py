@@ -10,6 +10,7 @@ from interlingua.core import Core
 from interlingua.deadlines import deadline
 from interlingua.errors import ProviderFailure
 from interlingua.ir import Json
+from interlingua.losses import Losses
 from interlingua.pipeline import Call
 from interlingua.protocols.registry import PROTOCOLS
 from interlingua.protocols.wire import as_obj
@@ -32,7 +33,7 @@ async def count_tokens(
     way = provider.way(decision.model)
     tokens = None
     if way.host.counted is not None:
-        wire = way.protocol.format_request(request, way.target, call.losses)
+        wire = way.protocol.format_request(request, way.target, Losses())
         try:
             tokens = _told(await provider.count(call, way.host.counted(wire, decision.model)))
         except ProviderFailure as error:

@@ -188,10 +188,17 @@ class Meter:
         if usage.estimated:
             output = None
             self._metrics.count(TOKENS, (*self._key, "output_estimated"), usage.output or 0)
-        said = usage.input, usage.cache_read, usage.cache_write, output, usage.reasoning
-        for slot, tokens in zip(self._tokens, said, strict=True):
-            if tokens:
-                self._slots[slot] += tokens
+        slots, tokens = self._slots, self._tokens
+        if usage.input:
+            slots[tokens[0]] += usage.input
+        if usage.cache_read:
+            slots[tokens[1]] += usage.cache_read
+        if usage.cache_write:
+            slots[tokens[2]] += usage.cache_write
+        if output:
+            slots[tokens[3]] += output
+        if usage.reasoning:
+            slots[tokens[4]] += usage.reasoning
 
     def _route(self, mode: str) -> int:
         slot = self._routes[mode] = self._metrics.slot(ROUTES, (mode, self._key[0]))

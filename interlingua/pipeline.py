@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from functools import reduce
+from inspect import isfunction, ismethod
 from typing import Any, Final
 
 from interlingua.errors import ProviderFailure, UpstreamBroken
@@ -20,6 +21,7 @@ from interlingua.losses import Losses
 from interlingua.routing import Decision, Plan
 
 _UNKNOWN: Final = 1 << 62
+_NONE: Final = Losses()  # of a call that nobody has formatted yet
 
 
 def is_content(event: AnyEvent) -> bool:
@@ -48,7 +50,6 @@ class Call:
         "request",
         "serving",
         "size",
-        "strict",
         "task",
         "tenant",
         "tried",
@@ -56,8 +57,7 @@ class Call:
 
     def __init__(self, request: Request, client: str, id: str, headers: Mapping[bytes, bytes], deadline: float) -> None:
         self.request, self.client, self.id, self.headers, self.deadline = request, client, id, headers, deadline
-        self.strict = headers.get(b"x-interlingua-strict") == b"true"
-        self.losses = Losses()
+        self.losses = _NONE
         self.plan: Plan | None = None
         self.decision: Decision | None = None  # whom this attempt asks; the last one is told to the client
         self.finished: Callable[[int, float], None] | None = None  # told the status and the seconds when all is over
@@ -68,6 +68,10 @@ class Call:
         self.began = 0.0  # time.monotonic() at which this attempt did
         self.tried: list[str] = []  # those of them that did not answer, and why: "openai/gpt-4o;429"
         self.serving: Health | None = None  # whose stream is under way: to be told of its end
+
+    @property
+    def strict(self) -> bool:
+        return self.headers.get(b"x-interlingua-strict") == b"true"
 
     def attempt(self, decision: Decision) -> "Call":
         """The same call for a second attempt at the same time."""
@@ -148,8 +152,10 @@ def compose(policies: Sequence[Policy], handler: Handler) -> Handler:
     """The first policy is outermost."""
 
     def around(inner: Handler, policy: Policy) -> Handler:
+        run = policy if isfunction(policy) or ismethod(policy) else policy.__call__  # else looked up for each request
+
         def entered(call: Call) -> Awaitable[Answer]:
-            return policy(call, inner)
+            return run(call, inner)
 
         return entered
 

@@ -121,7 +121,8 @@ class Attempts:
     async def __call__(self, call: Call, next: Handler) -> Answer:
         """Raises what the attempt that failed raised; Overloaded where nobody can be asked."""
         assert call.plan is not None
-        asked, now, name, candidate = call.request, self._clock(), None, None
+        clock = self._clock
+        asked, now, name, candidate = call.request, clock(), None, None
         field = self._fields.get(id(call.plan)) or self._field(call.plan)
         if call.size >= CACHED and field.shared and (not self._in_order or self._conversations):
             name = self._conversations.name(call)
@@ -138,7 +139,7 @@ class Attempts:
             if field.shared and call.size >= CACHED:
                 name = self._conversations.name(call)
         if name is not None and not candidate.tier:
-            self._conversations.served(name, candidate.decision, asked, self._clock())
+            self._conversations.served(name, candidate.decision, asked, clock())
         return answer
 
     def _field(self, plan: Plan) -> Field:
