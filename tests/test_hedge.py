@@ -262,8 +262,7 @@ async def test_the_delay_is_the_p95_of_what_was_seen():
         health.whole.add(0.02, pool.now)
         health.streamed.add(2.0, pool.now)
     assert 1.99 < (await late_after(pool, stream=True) or 0) < 2.11
-    assert 0.01 < (await late_after(pool, stream=False) or 0) < 0.13
-    assert 0.01 < (await late_after(pool, stream=False) or 0) < 0.05, "the looks come closer"
+    assert 0.01 < (await late_after(pool, stream=False) or 0) < 0.03
 
 
 async def test_nobody_looks_where_nobody_waits():

@@ -185,7 +185,7 @@ class Attempts:
         if hedge is not None:
             hedge.waiting[call] = candidate, next, call.request, call.task or current_task()
             if hedge.asleep:
-                hedge.wake()
+                hedge.wake(call)
         call.attempts += 1
         answer = None
         try:

@@ -55,10 +55,10 @@ class Hedge:
         self._races: dict[Call, _Race] = {}
         self.asleep = True  # no timer is set
 
-    def wake(self) -> None:
-        """Looks after those that wait."""
-        self.asleep = False
-        self._set(self._pause)
+    def wake(self, call: Call) -> None:
+        """Looks after those that wait: this one, and who comes while it does."""
+        candidate, _, asked, _ = self.waiting[call]
+        self._set(min(self._pause, self._delay(candidate, asked.stream)))
 
     async def instead(self, call: Call, error: BaseException) -> Answer:
         """The second's answer, where the first has ended with an error. Raises that error where there is none."""
@@ -75,8 +75,9 @@ class Hedge:
             await race.stop()
 
     def _set(self, seconds: float) -> None:
+        self.asleep = False
         later = self._later or asyncio.get_running_loop().call_later
-        later(seconds, self._ring)
+        later(max(seconds, _FINEST), self._ring)
 
     def _delay(self, candidate: Candidate, stream: bool) -> float:
         """Seconds after which one is late; inf: too few have been seen to tell."""
@@ -87,6 +88,7 @@ class Hedge:
 
     def _ring(self) -> None:
         """Seconds are asked for those that are late; the timer is set for the next, and for who may come before them."""
+        self.asleep = True  # whatever happens here, the next that begins is looked after
         now, next_, shortest = self.clock(), inf, inf
         for call, first in tuple(self.waiting.items()):
             delay = self._delay(first[0], first[2].stream)
@@ -101,9 +103,8 @@ class Hedge:
                 self._races[call] = race
         if self._fixed is None:
             self._pause = max(min(shortest, 2 * self._pause, _COARSEST), _FINEST)
-        self.asleep = not self.waiting
         if self.waiting:
-            self._set(max(min(next_, self._pause), _FINEST))
+            self._set(min(next_, self._pause))
 
 
 class _Race:
