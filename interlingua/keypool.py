@@ -200,6 +200,8 @@ class KeyPool:
         """The key whose turn it is, or the first after it that is free; else the seconds until one is. `without` are keys not to
         be taken, for which nobody waits."""
         now, shortest, reason = self._clock(), inf, cast(Reason, "turn")
+        if not without and (lease := self.turn(model, tokens, now)) is not None:
+            return lease
         for number in range(self._turn.key, self._turn.key + len(self._keys)):
             key = self._keys[number % len(self._keys)]
             if key.number not in without:
