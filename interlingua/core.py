@@ -1,6 +1,7 @@
 """What one configuration amounts to at run time: its providers, its router, its policies. Built once, exchanged whole."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable
 from typing import Any
@@ -72,6 +73,7 @@ class Core:
             *([self.agents] if config.agents else []),
         ]
         self.handle = compose(whole, self._ask)
+        self.debugs = logging.getLogger("interlingua").isEnabledFor(logging.DEBUG)  # the level of a running process stays
         self.began = time.time()
         self.ready = True
         self.desk: Desk | None = None  # of agents' tasks: the gateway's

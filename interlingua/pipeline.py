@@ -55,15 +55,25 @@ class Call:
         "tried",
     )
 
-    def __init__(self, request: Request, client: str, id: str, headers: Mapping[bytes, bytes], deadline: float) -> None:
+    def __init__(
+        self,
+        request: Request,
+        client: str,
+        id: str,
+        headers: Mapping[bytes, bytes],
+        deadline: float,
+        tenant: str = "",
+        size: int = _UNKNOWN,
+        task: "asyncio.Task[Any] | None" = None,
+    ) -> None:
         self.request, self.client, self.id, self.headers, self.deadline = request, client, id, headers, deadline
         self.losses = _NONE
         self.plan: Plan | None = None
         self.decision: Decision | None = None  # whom this attempt asks; the last one is told to the client
         self.finished: Callable[[int, float], None] | None = None  # told the status and the seconds when all is over
-        self.size = _UNKNOWN  # bytes of the body that it came in, at most
-        self.tenant = ""  # the name of the client's key, where keys are asked for
-        self.task: asyncio.Task[Any] | None = None  # that answers it; None: the current one
+        self.size = size  # bytes of the body that it came in, at most
+        self.tenant = tenant  # the name of the client's key, where keys are asked for
+        self.task = task  # that answers it; None: the current one
         self.attempts = 0
         self.began = 0.0  # time.monotonic() at which this attempt did
         self.tried: list[str] = []  # those of them that did not answer, and why: "openai/gpt-4o;429"

@@ -325,17 +325,16 @@ class Exchange:
         if self.protocol is _CONVERSE:
             note_down(request, client, BEGAN, time.perf_counter())
         until = deadline(self.headers, core.config.routing.deadline)
-        call = Call(request, client, self.id, self.headers, until)
-        call.tenant, call.size, call.task = self.tenant, self.size, self.asked.task
+        call = Call(request, client, self.id, self.headers, until, self.tenant, self.size, self.asked.task)
         planned, handle = core.plan, core.handle
         try:
             plan = call.plan = planned(request, self.size)
         except GatewayError:
             core.metrics.count(ROUTES, ("failed", call.client))
             raise
-        if _log.isEnabledFor(logging.DEBUG):
+        if core.debugs:
             _log.debug("%s routed to %s", self.id, plan)
-        call.decision = plan.first
+        call.decision = plan.tiers[0][0]
         self.call = call
         if not core.admission.admit():
             await core.admission.enter(until)
