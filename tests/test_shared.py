@@ -147,3 +147,35 @@ def test_no_more_models_are_kept_than_a_few() -> None:
     for model in ("a", "b", "c", "d", "a", "e", "a"):
         of(model)
     assert asked == ["a", "b", "c", "d", "e", "a"]
+
+
+def test_of_lists_that_begin_alike_the_last_eight_are_known() -> None:
+    reader = Reader(list[Any])
+
+    def given(number: int) -> Any:
+        return reader(decode_request(padded([{"name": "alike" * 40, "number": number}]))["tools"])
+
+    first, second = given(1), given(2)
+    for number in range(3, 9):
+        given(number)
+    assert given(1) is first
+    given(9)
+    assert given(2) is second and given(1) is not first
+
+
+def test_few_places_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    memory = shared.Memory()
+    find = memory.at
+
+    def at(data: bytes, start: int) -> Any:
+        looked.append(start)
+        return find(data, start)
+
+    monkeypatch.setattr(memory, "at", at)
+    monkeypatch.setattr(shared, "memory", memory)
+    body = b'{"messages":[' + b",".join([b'{"tools":1}'] * 5_000) + b'],"tools":' + json.dumps([TOOL]).encode() + b"}"
+    for _ in range(2):
+        read = decode_request(body)
+        assert decode_json(read["tools"]) == [TOOL] and len(read["messages"]) == 5_000
+    assert len(looked) == 2 * (4 + 1)  # the fifth is where they are learned
