@@ -81,7 +81,7 @@ class Thinking(Part, tag="thinking"):
 
 class Media(Part, tag="media"):
     """Exactly one of `data`, `url`, `file`, `text` says where the bytes are. `context`, `citable` and `chunks` are a document's,
-    for a model that may cite it."""
+    for a model that may cite it. A document with a `source` is what a search found: text in chunks, without a context."""
 
     kind: Literal["image", "audio", "video", "document"]
     data: str | None = None  # base64, as received
@@ -93,6 +93,7 @@ class Media(Part, tag="media"):
     context: str | None = None  # what the model is told about it, and cannot cite
     citable: bool | None = None
     chunks: list[str] = []  # what `text` is joined of, each of them cited as a whole
+    source: str | None = None  # where a search found it: a URL, or what else it is known by
 
 
 class ToolCall(Part, tag="tool_call"):

@@ -50,6 +50,8 @@ def image(**source: Any) -> Json:
 
 
 DOCUMENT: Json = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "words"}}
+FOUND: Json = {"type": "search_result", "source": "https://sea.test/", "title": "The sea", "content": [text("Salt.")]}
+CITABLE: Json = {"citations": {"enabled": True}}
 MARK: Json = {"type": "ephemeral"}
 THINK: Json = {"type": "enabled", "budget_tokens": 1024}
 CITED: Json = text(
@@ -85,6 +87,16 @@ GOOD: dict[str, tuple[str, Json]] = {
                 USER,
             ],
             tools=[{**WEATHER, "cache_control": MARK}, {"type": "web_search_20260318", "name": "web_search"}],
+        ),
+    ),
+    "search results": (
+        NEW,
+        body(
+            messages=[
+                user({**FOUND, **CITABLE, "cache_control": MARK}, text()),
+                assistant(use()),
+                user(result(content=[{**FOUND, **CITABLE, "content": [text(cache_control=MARK), text()]}])),
+            ]
         ),
     ),
     "results in two user messages": (
@@ -148,6 +160,49 @@ BAD: dict[str, tuple[str, Json, str, int]] = {
         NEW,
         body(messages=[USER, assistant(use()), user(result(content=[text("")]))]),
         "messages.2.content.0.content.0: text content blocks must be non-empty",
+        400,
+    ),
+    "search result of nothing": (NEW, body(messages=[user({**FOUND, "content": []})]), "0.content.0.content: search", 400),
+    "empty text in a search result": (
+        NEW,
+        body(messages=[user({**FOUND, "content": [text("")]})]),
+        "content.0.content.0: te",
+        400,
+    ),
+    "empty text in a result's search result": (
+        NEW,
+        body(messages=[USER, assistant(use()), user(result(content=[{**FOUND, "content": [text(""), text()]}]))]),
+        "messages.2.content.0.content.0.content.0: text content blocks must be non-empty",
+        400,
+    ),
+    "search result without a title": (
+        NEW,
+        body(messages=[user({key: value for key, value in FOUND.items() if key != "title"})]),
+        "title: Field required",
+        400,
+    ),
+    "one search result cited of two": (
+        NEW,
+        body(messages=[user({**FOUND, **CITABLE}), assistant(use()), user(result(content=[FOUND]))]),
+        "for all search results or for none",
+        400,
+    ),
+    "five breakpoints, one in a search result": (
+        NEW,
+        body(messages=[user(*[text(cache_control=MARK) for _ in range(4)], {**FOUND, "content": [text(cache_control=MARK)]})]),
+        "Found 5",
+        400,
+    ),
+    "citations of the user's in a search result": (
+        NEW,
+        body(messages=[user({**FOUND, "content": [CITED]})]),
+        "messages.0.content.0.citations",
+        400,
+    ),
+    "form beside search results that are cited": (
+        NEW,
+        body(messages=[USER, assistant(use()), user(result(content=[{**FOUND, **CITABLE}]))], output_config=form(CLOSED)),
+        "citations and an output format",
         400,
     ),
     "empty system": (NEW, body(system=[text("")]), "system.0: text content blocks must be non-empty", 400),

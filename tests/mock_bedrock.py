@@ -12,6 +12,7 @@ from bedrock_cases import (
     NOVA,
     NOVA_2,
     OLD,
+    SEARCHED,
     WEATHER,
     assistant,
     document,
@@ -50,6 +51,8 @@ def tool(**spec: Any) -> Json:
     return {"toolSpec": {"name": "f", "inputSchema": {"json": CITY}, **spec}}
 
 
+SEEN: Json = SEARCHED["searchResult"]
+CITES: Json = {"location": {"searchResultLocation": {"searchResultIndex": 0, "start": 0, "end": 1}}}
 CALLED = (user("q"), assistant(use()))
 
 # name -> model, body
@@ -65,6 +68,7 @@ GOOD: dict[str, tuple[str, Json]] = {
             toolConfig={"tools": [WEATHER, MARK], "toolChoice": {"any": {}}},
         ),
     ),
+    "search results": (CLAUDE, body(user(SEARCHED, "q"), assistant(use()), user(result("t1", SEARCHED)), toolConfig=TOOLS)),
     "redacted": (
         CLAUDE,
         body(user("q"), assistant({"reasoningContent": {"redactedContent": seal.token_bytes("anthropic", "x")}}, "r"), user("s")),
@@ -161,6 +165,29 @@ BAD: dict[str, tuple[str, Json, str]] = {
         CLAUDE,
         body(user("a", document(format="txt", source={"text": "t"}))),
         "when citations are enabled",
+    ),
+    "a search result to Nova": (NOVA, body(user("a", SEARCHED)), "support the searchResult"),
+    "a search result in a result to Llama": (
+        LLAMA,
+        body(*CALLED, user(result("t1", SEARCHED)), toolConfig=TOOLS),
+        "support the searchResult",
+    ),
+    "a search result of nothing": (CLAUDE, body(user({"searchResult": {**SEEN, "content": []}})), "at least one text block"),
+    "a blank search result": (CLAUDE, body(user({"searchResult": {**SEEN, "content": [{"text": " "}]}})), "none blank"),
+    "a search result without a source": (
+        CLAUDE,
+        body(user({"searchResult": {key: value for key, value in SEEN.items() if key != "source"}})),
+        "searchResult.source",
+    ),
+    "one search result cited of two": (
+        CLAUDE,
+        body(user(SEARCHED, {"searchResult": {**SEEN, "citations": {"enabled": False}}})),
+        "for all search results or for none",
+    ),
+    "a search result cited in the history": (
+        CLAUDE,
+        body(user("a"), assistant({"citationsContent": {"content": [{"text": "w"}], "citations": [CITES]}}), user("b")),
+        "type: Field required",
     ),
     "six documents": (CLAUDE, body(user("a", *(document(f"d{i}") for i in range(6)))), "5 documents"),
     "tools undefined": (CLAUDE, body(*CALLED, user(result())), "toolConfig field must be defined"),

@@ -73,7 +73,24 @@ places = st.builds(Place, unit=st.sampled_from(("char", "page", "chunk")), index
     Place, unit=st.just("result"), index=counts, start=counts, end=counts, source=st.just("https://example.com/a")
 )
 placed = st.builds(Citation, title=maybe(words), quote=maybe(words), place=places)
+
+
+def _found(chunks: list[str], name: str, source: str, **more: Any) -> Media:
+    """What a search found."""
+    return Media(kind="document", text="\n".join(chunks), chunks=chunks, name=name, source=source, **more)
+
+
+found = st.builds(
+    _found,
+    st.lists(words, min_size=1, max_size=3),
+    words,
+    words,
+    citable=maybe(st.booleans()),
+    cache=maybe(caches),
+    extras=extras,
+)
 media = st.one_of(
+    found,
     st.builds(Media, kind=st.just("image"), data=base64s, mime=st.sampled_from(("image/png", "image/jpeg"))),
     st.builds(Media, kind=st.just("image"), url=st.just("https://example.com/i.png")),
     st.builds(
@@ -120,7 +137,7 @@ def turns(draw: st.DrawFn) -> list[Message]:
         before: list[Any] = draw(st.lists(st.one_of(texts, cited, thinking), max_size=2))
         if before or made:
             messages.append(Message(role="assistant", parts=[*before, *made], extras=draw(extras)))
-        inner = st.lists(st.one_of(texts, media.filter(lambda m: m.kind == "image")), max_size=2)
+        inner = st.lists(st.one_of(texts, found, media.filter(lambda m: m.kind == "image")), max_size=2)
         results: list[Any] = [ToolResult(id=c.id, parts=draw(inner), error=draw(st.booleans())) for c in made]
         if results:
             messages.append(Message(role="tool", parts=results))

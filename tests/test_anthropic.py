@@ -233,7 +233,10 @@ def test_parts_are_read_with_their_meaning():
     assert [type(part).__name__ for part in user.parts[:10]] == ["Text"] + ["Media"] * 9
     assert (user.parts[4].name, user.parts[4].mime) == ("A", "application/pdf")
     assert user.parts[9].text == "a\nb"
-    assert [part.data["type"] for part in user.parts[10:]] == ["document", "search_result", "container_upload"]
+    assert (user.parts[11].source, user.parts[11].name, user.parts[11].citable) == ("https://example.com", "S", True)
+    assert (user.parts[11].chunks, user.parts[11].text) == (["found", "more", "last"], "found\nmore\nlast")
+    unread = ["document", "search_result", "search_result", "container_upload"]
+    assert [part.data["type"] for part in user.parts[10:] if isinstance(part, Opaque)] == unread
     assert user.parts[3].cache == Cache()
     assert assistant.parts[0].signature == Signature("anthropic", "EqQBsig==")
     assert assistant.parts[1] == Thinking(redacted=True, signature=Signature("anthropic", "Emw=="))

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Json, Media, Message, Node, Opaque, Request, Text, Thinking, ToolCall, ToolResult
 from interlingua.protocols import Lose, Target, gemini
-from interlingua.protocols.media import audio_of, lose_citing, type_of
+from interlingua.protocols.media import audio_of, found_words, lose_citing, told_found, type_of
 from interlingua.protocols.wire import as_obj, base64_of, encode_json, foreign, standard_base64
 
 # What of Gemini's generationConfig is passed on, and how the IR names it. Whatever else there is could be a setting of the
@@ -156,6 +156,8 @@ class _Telling:
             case Text():
                 self._report_text(part, path)
                 self._say(part.text)
+            case Media() if part.source is not None:
+                return self._part(found_words(part, path, self._lose), path, tag)
             case Media():
                 return self._show(part, path)
             case ToolCall():
@@ -229,8 +231,12 @@ class _Telling:
 
 def _commands(message: Message) -> bool:
     """Whether the CLI could take a turn for a command of its own; it trims as JavaScript does, byte order marks included."""
-    words = "".join(part.text for part in message.parts if isinstance(part, Text))
+    words = "".join(part.text if isinstance(part, Text) else _found(part) for part in message.parts)
     return words.replace("\ufeff", "").lstrip()[:1] in ("/", "$", "?")
+
+
+def _found(part: AnyPart) -> str:
+    return told_found(part) if isinstance(part, Media) and part.source is not None else ""
 
 
 def _tag(turns: list[tuple[int, Message]]) -> str:

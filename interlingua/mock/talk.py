@@ -51,7 +51,7 @@ class Ask(Struct, kw_only=True):
     stream: bool = False
     choices: int = 1
     prompt_tokens: int = 0
-    citable: str | None = None  # the name of the first document, where that is to be cited
+    cites: Json | None = None  # a citation of what was shown first, a document or what a search found; None: not to be cited
 
 
 class Text(Struct, frozen=True):

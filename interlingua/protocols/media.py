@@ -3,7 +3,7 @@
 from binascii import Error, a2b_base64
 from typing import Final, Literal
 
-from interlingua.ir import Json, Media
+from interlingua.ir import Json, Media, Text
 from interlingua.protocols import Lose
 from interlingua.protocols.wire import as_obj, standard_base64
 
@@ -84,6 +84,11 @@ def take_citing(part: Media, d: Json) -> None:
     if type(context := d.get("context")) is str:
         part.context = context
         del d["context"]
+    take_citable(part, d)
+
+
+def take_citable(part: Media, d: Json) -> None:
+    """Pops `citations: {"enabled"}`; in any other form it stays."""
     said = as_obj(d.get("citations"))
     if said.keys() == {"enabled"} and type(said["enabled"]) is bool:
         part.citable = said["enabled"]
@@ -96,3 +101,16 @@ def lose_citing(part: Media, path: str, lose: Lose, why: str = "its documents ar
         lose(f"{path}.context", "dropped", why)
     if part.citable:
         lose(f"{path}.citable", "dropped", why)
+
+
+def found_words(part: Media, path: str, lose: Lose) -> Text:
+    """A search's result for a model that has no such thing, in words (reported): its title, its source, and what was found."""
+    lose(path, "changed", "the model is not shown what a search found as such: told in words")
+    lose_citing(part, path, lose, "words are not cited")
+    return Text(text=told_found(part), cache=part.cache, signature=part.signature, extras=part.extras)
+
+
+def told_found(part: Media) -> str:
+    """The words of `found_words`."""
+    head = [line for line in (part.name, part.source) if line]
+    return "\n".join([*head, "", part.text or ""] if head else [part.text or ""])

@@ -124,7 +124,7 @@ def keep(node: Node, name: str, rest: Json) -> None:
 
 
 def keep_in(node: Node, name: str, field: str, rest: Json) -> None:
-    """As keep, for what stood inside the known object `field`: kept as "field.key", so that losses name it whole."""
+    """As keep, for what stood inside the known object `field`, or "field[2]": as "field.key", so that losses name it whole."""
     keep(node, name, {f"{field}.{key}": value for key, value in rest.items()})
 
 
@@ -132,11 +132,20 @@ def merge(out: Json, node: Node, name: str) -> Json:
     """Writes the node's own extras of protocol `name` back, each into its object; spelling notes (`~`) stay out."""
     for key, value in node.extras.get(name, {}).items():
         field, dot, inner = key.partition(".")
-        if dot and type(out.get(field)) is dict:
-            out[field][inner] = value
+        if dot and type(held := _held(out, field)) is dict:
+            held[inner] = value
         elif key[:1] != "~":
             out[key] = value
     return out
+
+
+def _held(out: Json, field: str) -> Any:
+    """What `field` holds, or, as "field[2]", one of the list there."""
+    if field[-1:] != "]":
+        return out.get(field)
+    name, _, place = field[:-1].partition("[")
+    rows = as_array(out.get(name))
+    return rows[int(place)] if place.isdecimal() and int(place) < len(rows) else None
 
 
 def note(node: Node, name: str, key: str) -> Any:

@@ -100,6 +100,8 @@ def counted(body: Json, version: str, options: Options) -> None:
     roles(messages, model)
     for where, block in blocks(body):
         content_block(where, block)
+    if len({cited(block) for _, block in blocks(body) if block["type"] == "search_result"}) > 1:
+        raise bad("messages: citations must be enabled for all search results or for none")
     if version == NEW:
         stricter(messages)
     tool_pairs(messages)
@@ -165,16 +167,18 @@ def roles(messages: list[Json], model: Claude) -> None:
 
 
 def blocks(body: Json) -> Iterator[tuple[str, Json]]:
-    """Every content block with its path, those inside tool results too."""
+    """Every content block with its path, those inside results too."""
     for number, block in enumerate(a_list(body.get("system"))):
         yield f"system.{number}", block
     for index, message in enumerate(body["messages"]):
-        for number, block in enumerate(a_list(message["content"])):
-            where = f"messages.{index}.content.{number}"
-            yield where, block
-            if block["type"] in ("tool_result", "search_result"):
-                for inner, part in enumerate(a_list(block.get("content"))):
-                    yield f"{where}.content.{inner}", part
+        yield from inside(f"messages.{index}.content", message["content"])
+
+
+def inside(where: str, content: Any) -> Iterator[tuple[str, Json]]:
+    for number, block in enumerate(a_list(content)):
+        yield f"{where}.{number}", block
+        if block["type"] in ("tool_result", "search_result"):
+            yield from inside(f"{where}.{number}.content", block.get("content"))
 
 
 def content_block(where: str, block: Json) -> None:
@@ -184,6 +188,8 @@ def content_block(where: str, block: Json) -> None:
                 raise bad(f"{where}: text content blocks must be non-empty")
             if not block["text"].strip():
                 raise bad(f"{where}: text content blocks must contain non-whitespace text")
+        case "search_result" if not block["content"]:
+            raise bad(f"{where}.content: search results must contain at least one text block")
         case "image" | "document":
             source(f"{where}.source", block["source"])
         case "thinking":
@@ -197,6 +203,10 @@ def content_block(where: str, block: Json) -> None:
                 raise bad(f"{where}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
         case _:
             pass
+
+
+def cited(block: Json) -> bool:
+    return bool(an_object(block.get("citations")).get("enabled"))
 
 
 def source(where: str, told: Json) -> None:
@@ -335,7 +345,7 @@ def output(body: Json, model: Claude) -> None:
     if model.known and not model.since(4, 5) and (model.family, model.version) != ("opus", (4, 1)):
         raise bad("output_config.format: This model does not support output format.")
     closed_form(form["schema"], "output_config.format.schema")
-    if any(an_object(block.get("citations")).get("enabled") for _, block in blocks(body)):
+    if any(cited(block) for _, block in blocks(body)):
         raise bad("output_config.format: citations and an output format exclude each other")
 
 

@@ -100,6 +100,7 @@ def check(body: Json, model: str, options: Options) -> None:
         turn(f"messages.{index}", message, row)
     tool_pairs(messages)
     documents(messages, row)
+    search_results(messages, row)
     tools(body, row, told)
     cache_points(body, row)
     inference(body, told)
@@ -161,6 +162,9 @@ def content_block(where: str, block: Json, row: Kin, told: Claude) -> None:
         raise bad(
             f"The format of the value at {where}.toolUse.input is invalid. Provide a json object for the field and try again."
         )
+    for said in a_list(an_object(block.get("citationsContent")).get("citations")):
+        if "searchResultLocation" in an_object(said.get("location")):  # handed on without its type (langchain-aws#1175)
+            raise bad(f"The model returned the following errors: {where}.citations.0.type: Field required")
     if "status" in an_object(block.get("toolResult")) and not row.statuses:
         raise bad(f"This model doesn't support the status field at {where}.toolResult.")
 
@@ -221,16 +225,32 @@ def documents(messages: list[Json], row: Kin) -> None:
         for document in found:
             cited(document, row)
         for block in message["content"]:
-            inside = [inner["document"] for inner in an_object(block.get("toolResult")).get("content", []) if "document" in inner]
-            if any(an_object(document.get("citations")).get("enabled") for document in inside):
+            held = [inner["document"] for inner in inside(block) if "document" in inner]
+            if any(an_object(document.get("citations")).get("enabled") for document in held):
                 raise bad("Citations are not supported in tool result documents.")
-            found += inside
+            found += held
         images += sum("image" in block for block in message["content"])
         count += len(found)
         for document in found:
             document_name(document["name"], names)
     if count > _DOCUMENTS or images > _IMAGES:
         raise bad(f"A conversation can hold {_DOCUMENTS} documents and {_IMAGES} images.")
+
+
+def inside(block: Json) -> list[Json]:
+    return a_list(an_object(block.get("toolResult")).get("content"))
+
+
+def search_results(messages: list[Json], row: Kin) -> None:
+    """Which models take them is said in the service model; the rest is Claude's."""
+    shown = [block for message in messages for outer in message["content"] for block in (outer, *inside(outer))]
+    results: list[Json] = [block["searchResult"] for block in shown if "searchResult" in block]
+    if results and not row.cites:
+        raise bad("This model doesn't support the searchResult content block that you provided.")
+    if any(not result["content"] or not all(part["text"].strip() for part in result["content"]) for result in results):
+        raise bad("The model returned the following errors: search results must contain at least one text block, and none blank")
+    if len({bool(an_object(result.get("citations")).get("enabled")) for result in results}) > 1:
+        raise bad("The model returned the following errors: citations must be enabled for all search results or for none")
 
 
 def cited(document: Json, row: Kin) -> None:

@@ -250,13 +250,21 @@ def read(body: Json, call: Call) -> Ask:
         think=thinks(body, bool(results)),
         stream=bool(body.get("stream")),
         prompt_tokens=tokens(body),
-        citable=citable(body["messages"]),
+        cites=cites(body["messages"]),
     )
 
 
-def citable(messages: list[Json]) -> str | None:
-    shown = next((block for block in blocks(messages) if block["type"] == "document"), None)
-    return shown.get("title") or "" if shown is not None and an_object(shown.get("citations")).get("enabled") else None
+def cites(messages: list[Json]) -> Json | None:
+    """A citation of the first document, or search result, that is shown; None where it is not to be cited."""
+    told = [inner for block in blocks(messages) for inner in (block, *a_list(block.get("content")))]
+    shown = next((block for block in told if block["type"] in ("document", "search_result")), {})
+    if not an_object(shown.get("citations")).get("enabled"):
+        return None
+    if shown["type"] == "document":
+        place = {"document_index": 0, "start_char_index": 0, "end_char_index": 16, "file_id": None}
+        return {"type": "char_location", "cited_text": "The sky is blue.", "document_title": shown.get("title"), **place}
+    found = {"source": shown["source"], "title": shown["title"], "cited_text": shown["content"][0]["text"]}
+    return {"type": "search_result_location", **found, "search_result_index": 0, "start_block_index": 0, "end_block_index": 1}
 
 
 def thinks(body: Json, amid_tools: bool) -> bool:
@@ -378,10 +386,8 @@ class Writer:
         return {"type": "tool_use", "id": f"toolu_{part.id}", "name": part.name}
 
     def citation(self) -> Json:
-        if self.ask.citable is not None:
-            place = {"document_index": 0, "start_char_index": 0, "end_char_index": 16, "file_id": None}
-            cited = {"cited_text": "The sky is blue.", "document_title": self.ask.citable or None}
-            return {"type": "char_location", **cited, **place}
+        if self.ask.cites is not None:
+            return self.ask.cites
         found = {"type": "web_search_result_location", "url": "https://example.com/source", "title": "Mock source"}
         return {**found, "cited_text": "The sky is blue.", "encrypted_index": "bW9jaw=="}
 

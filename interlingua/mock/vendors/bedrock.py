@@ -213,13 +213,22 @@ def read(body: Json, model: str, call: Call, streamed: bool) -> Ask:
         think=thinks(an_object(body.get("additionalModelRequestFields"))),
         stream=streamed,
         prompt_tokens=tokens(body),
-        citable=citable(messages),
+        cites=cites(messages),
     )
 
 
-def citable(messages: list[Json]) -> str | None:
-    shown = next((block["document"] for block in blocks(messages) if "document" in block), None)
-    return shown["name"] if shown is not None and an_object(shown.get("citations")).get("enabled") else None
+def cites(messages: list[Json]) -> Json | None:
+    """A citation of the first document, or search result, that is shown; None where it is not to be cited."""
+    told = [inner for block in blocks(messages) for inner in (block, *rules.inside(block))]
+    shown = next((block for block in told if "document" in block or "searchResult" in block), {})
+    document, found = an_object(shown.get("document")), an_object(shown.get("searchResult"))
+    if not an_object((document or found).get("citations")).get("enabled"):
+        return None
+    if document:
+        place = {"documentChar": {"documentIndex": 0, "start": 0, "end": 16}}
+        return {"title": document["name"], "sourceContent": [{"text": "The sky is blue."}], "location": place}
+    place = {"searchResultLocation": {"searchResultIndex": 0, "start": 0, "end": 1}}
+    return {"title": found["title"], "source": found["source"], "sourceContent": found["content"][:1], "location": place}
 
 
 def thinks(fields: Json) -> bool:
@@ -362,9 +371,8 @@ class Writer:
 
 
 def citation(ask: Ask) -> Json:
-    if ask.citable is not None:
-        place = {"documentChar": {"documentIndex": 0, "start": 0, "end": 16}}
-        return {"title": ask.citable, "sourceContent": [{"text": "The sky is blue."}], "location": place}
+    if ask.cites is not None:
+        return ask.cites
     web = {"url": "https://example.com/source", "domain": "example.com"}
     return {"title": "Mock source", "sourceContent": [{"text": "The sky is blue."}], "location": {"web": web}}
 

@@ -30,7 +30,7 @@ from interlingua.ir import (
 )
 from interlingua.protocols import Lose
 from interlingua.protocols.anthropic.names import NAME
-from interlingua.protocols.media import take_citing
+from interlingua.protocols.media import take_citable, take_citing
 from interlingua.protocols.wire import (
     array,
     as_array,
@@ -204,6 +204,21 @@ def _media(d: Json, path: str) -> AnyPart | None:
     return part
 
 
+def _found(d: Json, path: str) -> AnyPart | None:
+    """What a search found; None where that is not words, all of them told in blocks."""
+    blocks = array(d.get("content"), f"{path}.content")
+    if (words := _words(blocks)) is None:
+        return None
+    part = Media(kind="document", text=words, chunks=[block["text"] for block in blocks])
+    part.source, part.name = _str(d, "source", path), _str(d, "title", path)
+    del d["content"]
+    for i, block in enumerate(blocks):
+        if len(block) > 2:
+            keep_in(part, NAME, f"content[{i}]", {key: block[key] for key in block if key not in ("type", "text")})
+    take_citable(part, d)
+    return part
+
+
 def _words(content: Any) -> str | None:
     """A content source that is words only, as one text."""
     if type(content) is str:
@@ -258,12 +273,13 @@ _READERS: Final[dict[str, Callable[[Json, str], AnyPart | None]]] = {
     "text": _text,
     "image": _media,
     "document": _media,
+    "search_result": _found,
     "thinking": _thinking,
     "redacted_thinking": _redacted,
     "tool_use": _call,
     "tool_result": _result,
 }
-_IN_RESULTS: Final = ("text", "image", "document")
+_IN_RESULTS: Final = ("text", "image", "document", "search_result")
 
 # Writing: what requests and answers say alike
 

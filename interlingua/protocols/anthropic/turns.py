@@ -255,6 +255,8 @@ class Turns:
     def _media(self, part: Media, path: str, role: str) -> Json | None:
         if role == "assistant" and not self._own:
             return self._drop(path, "an assistant's turn holds no media")
+        if part.source is not None:
+            return _found(part, part.source)
         if part.kind not in ("image", "document"):
             return self._drop(path, f"Anthropic takes no {part.kind}")
         if "base64_only" in self._target.quirks and (part.url is not None or part.file is not None):
@@ -282,7 +284,7 @@ class Turns:
         if part.url is not None:
             return self._url(part, part.url, path)
         if part.chunks:
-            return {"type": "content", "content": [{"type": "text", "text": chunk} for chunk in part.chunks]}
+            return {"type": "content", "content": _chunks(part)}
         if part.text is not None and part.kind == "document":
             return self._words(part.text, part.mime, path)
         if part.data is None:
@@ -310,6 +312,18 @@ class Turns:
         if not plain and not self._own:
             self._lose(f"{path}.mime", "changed", "Anthropic takes text documents as text/plain")
         return {"type": "text", "media_type": (mime or "text/plain") if self._own else "text/plain", "data": words}
+
+
+def _found(part: Media, source: str) -> Json:
+    """What a search found."""
+    out: Json = {"type": "search_result", "source": source, "title": part.name or "", "content": _chunks(part)}
+    if part.citable is not None:
+        out["citations"] = {"enabled": part.citable}
+    return out
+
+
+def _chunks(part: Media) -> list[Json]:
+    return [{"type": "text", "text": chunk} for chunk in part.chunks]
 
 
 def _plain(part: AnyPart) -> TypeGuard[Text]:

@@ -42,6 +42,7 @@ _SPOKEN: Final = (
     ".video.",
     ".audio.",
     ".guardContent",
+    ".searchResult.",
 )
 _MEDIA: Final = {
     ".citable": ".citations",
@@ -50,6 +51,7 @@ _MEDIA: Final = {
     ".mime": ".format",
     ".url": ".source",
 }
+_FOUND: Final = {".citable": ".citations", ".name": ".title"}
 _INSIDE: Final = re.compile(r"\.parts\[(\d+)\](.*)", re.S)
 
 
@@ -97,6 +99,8 @@ def _part_path(rest: str, part: Any) -> str:
                 return f".toolResult.content[{k}]{_part_path(match[2], part.parts[k] if k < len(part.parts) else None)}"
             return ".toolResult" + rest.replace(".error", ".status")
         case Media():
+            if part.source is not None:
+                return f".searchResult{_FOUND.get(rest, rest)}"
             return f".{part.kind}{_MEDIA.get(rest, rest)}"
         case Thinking():
             return ".reasoningContent" + rest.replace(".signature", ".reasoningText.signature")

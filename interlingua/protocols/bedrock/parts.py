@@ -37,7 +37,7 @@ from interlingua.protocols import Lose
 from interlingua.protocols.bedrock.formats import format_of, mime_of
 from interlingua.protocols.bedrock.names import CARRIED, NAME
 from interlingua.protocols.bedrock.toolnames import own_name
-from interlingua.protocols.media import Kind, take_citing
+from interlingua.protocols.media import Kind, take_citable, take_citing
 from interlingua.protocols.wire import (
     array,
     as_array,
@@ -177,6 +177,20 @@ def _take_source(part: Media, source: Json, path: str) -> bool:
         case _:
             return False
     return True
+
+
+def _found(value: Any, path: str) -> AnyPart | None:
+    """What a search found; None where its content is of a kind that we do not know."""
+    d = dict(obj(value, path))
+    blocks = array(d.pop("content", None), f"{path}.content")
+    if (words := _words(blocks)) is None:
+        return None
+    part = Media(kind="document", text=words, chunks=[block["text"] for block in blocks])
+    part.source = text(need(d, "source", f"{path}.source"), f"{path}.source")
+    part.name = text(need(d, "title", f"{path}.title"), f"{path}.title")
+    take_citable(part, d)
+    keep_in(part, NAME, "searchResult", d)
+    return part
 
 
 def _words(content: Any) -> str | None:
@@ -349,6 +363,7 @@ READERS: Final[dict[str, Reader]] = {
     "document": _media_reader("document"),
     "video": _media_reader("video"),
     "audio": _media_reader("audio"),
+    "searchResult": _found,
     "citationsContent": _cited,
     "guardContent": _guarded,
 }
@@ -358,6 +373,7 @@ _IN_RESULTS: Final[dict[str, Reader]] = {
     "image": _media_reader("image"),
     "document": _media_reader("document"),
     "video": _media_reader("video"),
+    "searchResult": _found,
 }
 
 # Writing: what requests and answers say alike

@@ -26,7 +26,7 @@ from interlingua.protocols.bedrock.parts import (
 )
 from interlingua.protocols.bedrock.toolnames import wire_name
 from interlingua.protocols.claude import claude
-from interlingua.protocols.media import lose_citing, type_of, words_of
+from interlingua.protocols.media import found_words, lose_citing, type_of, words_of
 from interlingua.protocols.wire import OPENING, base64_of, foreign, note, standard_base64
 
 _ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}").fullmatch
@@ -315,6 +315,8 @@ class Turns:
         for k, citation in enumerate(part.citations):
             if citation.place is None:
                 self._drop(f"{path}.citations[{k}]", "the model is not told again what was found elsewhere")
+            elif citation.place.unit == "result":  # refused, for Bedrock hands them on without their type (langchain-aws#1175)
+                self._drop(f"{path}.citations[{k}]", "the model is not told again what was cited of a search's results")
             else:
                 told.append(format_citation(citation, f"{path}.citations[{k}]", self._lose))
         return cited_block(part, told) if told else None
@@ -392,6 +394,8 @@ class Turns:
     def _media(self, part: Media, path: str, role: str) -> Json | None:
         if role == "assistant" and (not self._own or note(part, NAME, "~sealed")):
             return self._drop(path, "an assistant's turn holds no media")
+        if part.source is not None:
+            return self._found(part, part.source, path, role)
         if not self._own and part.kind not in self._kin.media:
             return self._drop(path, f"the model takes no {part.kind}")
         if not self._own and role == "result" and part.kind == "audio":
@@ -414,6 +418,15 @@ class Turns:
             self._citing(part, path, role, out)
         return {part.kind: out}
 
+    def _found(self, part: Media, source: str, path: str, role: str) -> Json | None:
+        """What a search found: shown as such to the models that cite it, in words to another."""
+        if not self._own and not self._kin.cites:
+            return self._text(found_words(part, path, self._lose), path, role)
+        out: Json = {"source": source, "title": part.name or "", "content": _chunks(part)}
+        if part.citable is not None:
+            out["citations"] = {"enabled": part.citable}
+        return {"searchResult": out}
+
     def _citing(self, part: Media, path: str, role: str, out: Json) -> None:
         """What is said of a document for citing it, where that can be. A text is cited as text: its bytes would be taken for a
         PDF's (boto3#4726), and as text it is taken only if it is cited."""
@@ -427,7 +440,7 @@ class Turns:
         if part.citable is not None:
             out["citations"] = {"enabled": part.citable}
         if cited and out["format"] == "txt" and (words := words_of(part)) is not None:
-            out["source"] = {"content": [{"text": chunk} for chunk in part.chunks]} if part.chunks else {"text": words}
+            out["source"] = {"content": _chunks(part)} if part.chunks else {"text": words}
 
     def _format(self, part: Media) -> str | None:
         spelled = note(part, NAME, "~format")
@@ -468,6 +481,10 @@ class Turns:
         out["name"] = name
         if part.name is not None and name != part.name:
             self._lose(f"{path}.name", "changed", "Bedrock takes few characters, and no name twice")
+
+
+def _chunks(part: Media) -> list[Json]:
+    return [{"text": chunk} for chunk in part.chunks]
 
 
 def plain(part: AnyPart) -> TypeGuard[Text]:

@@ -12,6 +12,7 @@ from interlingua.protocols import Lose, Target
 from interlingua.protocols.gemini.names import NAME
 from interlingua.protocols.gemini.parts import DUMMY_SIGNATURE, format_call, format_media, parse_part, with_extras
 from interlingua.protocols.gemini.spelling import PART, spell
+from interlingua.protocols.media import found_words
 from interlingua.protocols.wire import (
     array,
     as_array,
@@ -352,6 +353,8 @@ class Turns:
                 out = self._text(part, path)
             case Thinking():
                 out = self._thought(part, path)
+            case Media() if part.source is not None:
+                return self._part(found_words(part, path, self._lose), path)
             case Media():
                 out = format_media(part, path, self._lose, "external_urls" in self._target.quirks)
             case ToolCall():
@@ -444,6 +447,8 @@ class Turns:
         inside = self._own or self._target.facts.signs_calls
         for k, part in enumerate(result.parts):
             where = f"{path}.parts[{k}]"
+            if isinstance(part, Media) and part.source is not None:
+                part = found_words(part, where, self._lose)
             if isinstance(part, Opaque) and part.origin == NAME:
                 media.append(part.data)
             elif isinstance(part, Text):

@@ -12,7 +12,7 @@ from interlingua.carry import seal, unseal
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Cache, Function, Json, Media, Opaque, Request, Signature, Text, Thinking, ToolCall
 from interlingua.protocols import Lose, Target, wire
-from interlingua.protocols.media import audio_format, data_url, file_name, lose_citing, split_data_url, type_of
+from interlingua.protocols.media import audio_format, data_url, file_name, found_words, lose_citing, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
 from interlingua.protocols.openai.names import CALL, NAME
 from interlingua.protocols.openai_common import CUSTOM, FILE, free_text, in_arguments, told_custom
@@ -105,6 +105,8 @@ def format_part(part: AnyPart, path: str, lose: Lose) -> Json | None:
             out = {"type": "text", "text": part.text}
             if part.citations:
                 lose(f"{path}.citations", "dropped", "a prompt's text has no citations")
+        case Media() if part.source is not None:
+            return format_part(found_words(part, path, lose), path, lose)
         case Media():
             media = format_media(part, path, lose)
             if media is None:

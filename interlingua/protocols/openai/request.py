@@ -589,7 +589,7 @@ def _format_result(result: ToolResult, path: str, listed: bool, media: list[Json
         said = format_part(part, f"{path}.parts[{k}]", lose)
         if said is None:
             continue
-        if isinstance(part, Media):
+        if isinstance(part, Media) and part.source is None:
             media.append(said)
             lose(f"{path}.parts[{k}]", "changed", "shown in the turn after, since a tool's answer is words only")
         else:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from interlingua.errors import InvalidRequest
 from interlingua.ir import AnyPart, Cache, Citation, Json, Media, Opaque, Text, TokenLogprob
 from interlingua.protocols import Lose, wire
-from interlingua.protocols.media import data_url, file_name, lose_citing, split_data_url, type_of
+from interlingua.protocols.media import data_url, file_name, found_words, lose_citing, split_data_url, type_of
 from interlingua.protocols.media import kind_of as media_kind
 from interlingua.protocols.openai_common import FILE
 from interlingua.protocols.responses.names import NAME, VENDOR
@@ -184,6 +184,8 @@ def format_part(part: Text | Media | Opaque, usual: str, spot: Spot) -> Json | N
     match part:
         case Text():
             out = _format_text(part, usual, spot)
+        case Media() if part.source is not None and usual != "output_text":
+            return format_part(found_words(part, spot.path(), spot.report), usual, spot)
         case Media():
             media = _format_media(part, usual, spot)
             if media is None:
