@@ -59,6 +59,7 @@ priority = 20
 shared = "gemini-2.5-flash"
 """
 IMAGE = Media(kind="image", data="AAAA", mime="image/png")
+FOUND = Media(kind="document", text="plain words", chunks=["plain words"], name="T", source="https://sea.test/")
 AUDIO = Media(kind="audio", data="AAAA", mime="audio/wav")
 
 
@@ -98,6 +99,8 @@ CALL = ToolCall(id="a", name="f", arguments="{}")
         (request("m", IMAGE), "text vision"),
         (request("m", Media(kind="document", file="f1")), "text documents"),
         (request("m", Media(kind="document", text="plain words")), "text"),
+        (request("m", FOUND), "text"),
+        (request("m", ToolResult(id="a", parts=[FOUND])), "text tools"),
         (request("m", AUDIO, Media(kind="video", url="gs://x")), "text audio video"),
         (request("m", output=Output(mode="schema", schema={})), "text json_schema"),
         (request("m", output=Output(mode="json")), "text"),

@@ -1,6 +1,7 @@
 """Answers through the SDKs: how they end, what they cost, what else they hold; and models that would refuse what was asked."""
 
 import json
+import re
 from typing import Any
 
 import anthropic
@@ -293,6 +294,14 @@ CITED: dict[str, Json] = {
 }
 
 
+def cited_by(client: Speaker, told: Any) -> list[Json]:
+    """The citations that a client is told, in its own words."""
+    if isinstance(client, Anthropic):
+        return [cited.model_dump() for block in told.raw.content for cited in block.citations or ()]
+    blocks = told.raw["output"]["message"]["content"]
+    return [row for block in blocks for row in block.get("citationsContent", {}).get("citations", ())]
+
+
 @pytest.mark.parametrize("backend", CITED, indirect=True)
 @pytest.mark.parametrize("client", CITED, indirect=True)
 async def test_a_document_is_cited(house: House, client: Speaker, backend: str, stream: bool) -> None:
@@ -301,15 +310,89 @@ async def test_a_document_is_cited(house: House, client: Speaker, backend: str, 
     told = await client.ask(ask, stream)
     assert SHOWN[backend] in house.sent["messages"][0]["content"] and told.losses == {}
     assert not [path for path in told.response_losses if "citations" in path]
-    if isinstance(client, Anthropic):
-        assert [cited.model_dump() for block in told.raw.content for cited in block.citations or ()] == [CITED["anthropic"]]
-    else:
-        blocks = told.raw["output"]["message"]["content"]
-        assert [row for block in blocks for row in block.get("citationsContent", {}).get("citations", ())] == [CITED["bedrock"]]
+    assert cited_by(client, told) == [CITED[client.speaks]]
     again = await client.ask(Ask(model=PLAIN[backend], turns=[*ask.turns, told.native, client.user("So?")]), stream)
     assert again.losses == {}
     brought = str(house.sent["messages"][1])
     assert ("'start_char_index': 0" if backend == "anthropic" else str(CITED["bedrock"]["location"])) in brought
+
+
+FOUND: dict[str, Json] = {
+    "anthropic": {
+        "type": "search_result",
+        "source": "https://sky.test/",
+        "title": "Sky",
+        "content": [{"type": "text", "text": "The sky is blue."}],
+        "citations": {"enabled": True},
+    },
+    "bedrock": {
+        "searchResult": {
+            "source": "https://sky.test/",
+            "title": "Sky",
+            "content": [{"text": "The sky is blue."}],
+            "citations": {"enabled": True},
+        }
+    },
+}
+CITED_FOUND: dict[str, Json] = {
+    "anthropic": {
+        "type": "search_result_location",
+        "cited_text": "The sky is blue.",
+        "search_result_index": 0,
+        "source": "https://sky.test/",
+        "title": "Sky",
+        "start_block_index": 0,
+        "end_block_index": 1,
+    },
+    "bedrock": {
+        "title": "Sky",
+        "source": "https://sky.test/",
+        "sourceContent": [{"text": "The sky is blue."}],
+        "location": {"searchResultLocation": {"searchResultIndex": 0, "start": 0, "end": 1}},
+    },
+}
+
+
+@pytest.mark.parametrize("backend", FOUND, indirect=True)
+@pytest.mark.parametrize("client", FOUND, indirect=True)
+async def test_a_search_result_is_cited(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    """Shown in a turn by a client of either, cited by a model of either; Bedrock alone refuses the citation when it is back."""
+    ask = Ask(model=PLAIN[backend], turns=[client.user(FOUND[client.speaks], "[[citations]]")])
+    told = await client.ask(ask, stream)
+    assert house.sent["messages"][0]["content"][0] == FOUND[backend] and told.losses == {}
+    assert cited_by(client, told) == [CITED_FOUND[client.speaks]]
+    again = Ask(model=PLAIN[backend], turns=[*ask.turns, told.native, client.user("So?")])
+    if client.speaks == backend == "bedrock":  # what its client wrote stands as it is
+        house.refusals = True
+        with pytest.raises(ClientError, match="type: Field required"):
+            await client.ask(again, stream)
+        return
+    losses = (await client.ask(again, stream)).losses
+    assert list(losses.values()) == (["dropped"] if backend == "bedrock" else [])
+    assert all(re.fullmatch(r"messages\[1\]\.content\[\d\]\.citations\[0\]", path) for path in losses)
+    assert ("'search_result_index': 0" in str(house.sent["messages"][1])) is (backend == "anthropic")
+
+
+@pytest.mark.parametrize("backend", FOUND, indirect=True)
+@pytest.mark.parametrize("client", FOUND, indirect=True)
+async def test_a_search_result_of_a_tool_is_cited(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    ask = Ask(model=PLAIN[backend], turns=[client.user("Find it")], tools={"find": CITY}, force="find")
+    called = await client.ask(ask, stream)
+    (result,) = client.result(called.calls[0], "Found:", FOUND[client.speaks])
+    turn = {**result, "content": [*result["content"], *client.user("!", "[[citations]]")["content"]]}
+    told = await client.ask(Ask(model=ask.model, turns=[*ask.turns, called.native, turn], tools=ask.tools), stream)
+    block = house.sent["messages"][2]["content"][0]
+    assert (block.get("toolResult") or block)["content"][1] == FOUND[backend] and told.losses == {}
+    assert cited_by(client, told) == [CITED_FOUND[client.speaks]]
+
+
+@pytest.mark.parametrize("backend", ["openai", "gemini", "responses"], indirect=True)
+@pytest.mark.parametrize("client", FOUND, indirect=True)
+async def test_a_search_result_is_told_in_words(house: House, client: Speaker, backend: str, stream: bool) -> None:
+    told = await client.ask(Ask(model=PLAIN[backend], turns=[client.user("Look", FOUND[client.speaks])]), stream)
+    assert told.text == "You said: Look\nSky\nhttps://sky.test/\n\nThe sky is blue."
+    where = "messages[0].content[1]" + (".searchResult" if client.speaks == "bedrock" else "")
+    assert told.losses == {where: "changed", f"{where}.citations": "dropped"}
 
 
 @pytest.mark.parametrize("client", ["gemini"], indirect=True)

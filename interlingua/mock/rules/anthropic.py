@@ -100,7 +100,7 @@ def counted(body: Json, version: str, options: Options) -> None:
     roles(messages, model)
     for where, block in blocks(body):
         content_block(where, block)
-    if len({cited(block) for _, block in blocks(body) if block["type"] == "search_result"}) > 1:
+    if len({to_cite(block) for _, block in blocks(body) if block["type"] == "search_result"}) > 1:
         raise bad("messages: citations must be enabled for all search results or for none")
     if version == NEW:
         stricter(messages)
@@ -205,7 +205,7 @@ def content_block(where: str, block: Json) -> None:
             pass
 
 
-def cited(block: Json) -> bool:
+def to_cite(block: Json) -> bool:
     return bool(an_object(block.get("citations")).get("enabled"))
 
 
@@ -345,7 +345,7 @@ def output(body: Json, model: Claude) -> None:
     if model.known and not model.since(4, 5) and (model.family, model.version) != ("opus", (4, 1)):
         raise bad("output_config.format: This model does not support output format.")
     closed_form(form["schema"], "output_config.format.schema")
-    if any(cited(block) for _, block in blocks(body)):
+    if any(to_cite(block) for _, block in blocks(body)):
         raise bad("output_config.format: citations and an output format exclude each other")
 
 

@@ -226,7 +226,7 @@ def documents(messages: list[Json], row: Kin) -> None:
             cited(document, row)
         for block in message["content"]:
             held = [inner["document"] for inner in inside(block) if "document" in inner]
-            if any(an_object(document.get("citations")).get("enabled") for document in held):
+            if any(map(to_cite, held)):
                 raise bad("Citations are not supported in tool result documents.")
             found += held
         images += sum("image" in block for block in message["content"])
@@ -235,6 +235,11 @@ def documents(messages: list[Json], row: Kin) -> None:
             document_name(document["name"], names)
     if count > _DOCUMENTS or images > _IMAGES:
         raise bad(f"A conversation can hold {_DOCUMENTS} documents and {_IMAGES} images.")
+
+
+def to_cite(shown: Json) -> bool:
+    """Whether a document, or a search result, is to be cited."""
+    return bool(an_object(shown.get("citations")).get("enabled"))
 
 
 def inside(block: Json) -> list[Json]:
@@ -249,14 +254,14 @@ def search_results(messages: list[Json], row: Kin) -> None:
         raise bad("This model doesn't support the searchResult content block that you provided.")
     if any(not result["content"] or not all(part["text"].strip() for part in result["content"]) for result in results):
         raise bad("The model returned the following errors: search results must contain at least one text block, and none blank")
-    if len({bool(an_object(result.get("citations")).get("enabled")) for result in results}) > 1:
+    if len(set(map(to_cite, results))) > 1:
         raise bad("The model returned the following errors: citations must be enabled for all search results or for none")
 
 
 def cited(document: Json, row: Kin) -> None:
     """What boto3#4608, boto3#4726 and harness-sdk#3582 saw refused. A text's bytes are taken for a PDF's."""
     source = document["source"]
-    if not an_object(document.get("citations")).get("enabled"):
+    if not to_cite(document):
         if "text" in source or "content" in source:
             raise bad("Text and content sources are only supported when citations are enabled.")
         return

@@ -257,8 +257,8 @@ def read(body: Json, call: Call) -> Ask:
 def cites(messages: list[Json]) -> Json | None:
     """A citation of the first document, or search result, that is shown; None where it is not to be cited."""
     told = [inner for block in blocks(messages) for inner in (block, *a_list(block.get("content")))]
-    shown = next((block for block in told if block["type"] in ("document", "search_result")), {})
-    if not an_object(shown.get("citations")).get("enabled"):
+    shown = next((block for block in told if block["type"] in ("document", "search_result")), None)
+    if shown is None or not rules.to_cite(shown):
         return None
     if shown["type"] == "document":
         place = {"document_index": 0, "start_char_index": 0, "end_char_index": 16, "file_id": None}

@@ -220,15 +220,17 @@ def read(body: Json, model: str, call: Call, streamed: bool) -> Ask:
 def cites(messages: list[Json]) -> Json | None:
     """A citation of the first document, or search result, that is shown; None where it is not to be cited."""
     told = [inner for block in blocks(messages) for inner in (block, *rules.inside(block))]
-    shown = next((block for block in told if "document" in block or "searchResult" in block), {})
-    document, found = an_object(shown.get("document")), an_object(shown.get("searchResult"))
-    if not an_object((document or found).get("citations")).get("enabled"):
+    shown = next((block for block in told if "document" in block or "searchResult" in block), None)
+    if shown is None:
         return None
-    if document:
+    if document := an_object(shown.get("document")):
         place = {"documentChar": {"documentIndex": 0, "start": 0, "end": 16}}
-        return {"title": document["name"], "sourceContent": [{"text": "The sky is blue."}], "location": place}
+        cited = {"title": document["name"], "sourceContent": [{"text": "The sky is blue."}], "location": place}
+        return cited if rules.to_cite(document) else None
+    found: Json = shown["searchResult"]
     place = {"searchResultLocation": {"searchResultIndex": 0, "start": 0, "end": 1}}
-    return {"title": found["title"], "source": found["source"], "sourceContent": found["content"][:1], "location": place}
+    cited = {"title": found["title"], "source": found["source"], "sourceContent": found["content"][:1], "location": place}
+    return cited if rules.to_cite(found) else None
 
 
 def thinks(fields: Json) -> bool:

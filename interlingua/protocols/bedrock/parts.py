@@ -363,9 +363,9 @@ READERS: Final[dict[str, Reader]] = {
     "document": _media_reader("document"),
     "video": _media_reader("video"),
     "audio": _media_reader("audio"),
-    "searchResult": _found,
     "citationsContent": _cited,
     "guardContent": _guarded,
+    "searchResult": _found,
 }
 _IN_RESULTS: Final[dict[str, Reader]] = {
     "text": _text,
