@@ -145,7 +145,7 @@ def _held(out: Json, field: str) -> Any:
         return out.get(field)
     name, _, place = field[:-1].partition("[")
     rows = as_array(out.get(name))
-    return rows[int(place)] if place.isdecimal() and int(place) < len(rows) else None
+    return rows[int(place)] if place.isdecimal() and len(place) < 8 and int(place) < len(rows) else None
 
 
 def note(node: Node, name: str, key: str) -> Any:
