@@ -130,6 +130,19 @@ def test_what_has_no_home_in_the_other_is_reported() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["bedrock", "openai", "gemini", "responses"])
+def test_what_is_told_of_a_documents_own_blocks_is_reported_too(name: str) -> None:
+    marked = {"type": "text", "text": "Salt.", "cache_control": {"type": "ephemeral"}, "source.content[0].odd": 1}
+    block: Json = {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "Sea."}, marked]}}
+    request = read("anthropic", block)
+    out, losses = sent(request, "anthropic", MESSAGES["anthropic"])
+    assert encode_json(out["messages"][0]["content"]) == encode_json([block]) and losses == []
+    _, losses = sent(read("anthropic", block), name, CLAUDE if name == "bedrock" else "m-1")
+    where = "messages[0].parts[0].source.content[1]"
+    assert {f"{where}.cache_control;dropped", f"{where}.source.content[0].odd;dropped"} <= set(losses)
+    assert anthropic.field_path(f"{where}.cache_control", request) == "messages[0].content[0].source.content[1].cache_control"
+
+
 def test_its_cache_mark_is_carried() -> None:
     request = read("anthropic", {**BLOCK, "cache_control": {"type": "ephemeral", "ttl": "1h"}}, {"type": "text", "text": "?"})
     out, losses = sent(request, "bedrock", CLAUDE)

@@ -133,7 +133,12 @@ def merge(out: Json, node: Node, name: str) -> Json:
     for key, value in node.extras.get(name, {}).items():
         field, dot, inner = key.partition(".")
         if dot and type(held := _held(out, field)) is dict:
-            held[inner] = value
+            place, _, last = inner.partition("].")
+            within = _held(held, f"{place}]") if last else None  # "source.content[2].key": of a list within it
+            if type(within) is dict:
+                within[last] = value
+            else:
+                held[inner] = value
         elif key[:1] != "~":
             out[key] = value
     return out

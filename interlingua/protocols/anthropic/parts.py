@@ -190,8 +190,10 @@ def _media(d: Json, path: str) -> AnyPart | None:
             part.mime = text(source.pop("media_type", None) or "text/plain", f"{path}.media_type")
         case "content" if not image and (words := _words(source.pop("content", None))) is not None:
             part.text, part.mime = words, "text/plain"
-            part.chunks = [block["text"] for block in as_array(whole["content"])]
+            blocks = as_array(whole["content"])
+            part.chunks = [block["text"] for block in blocks]
             note_down(part, NAME, "~source", whole)
+            _keep_of_blocks(part, "source.content", blocks)
             source = {}
         case _:
             return None
@@ -212,11 +214,16 @@ def _found(d: Json, path: str) -> AnyPart | None:
     part = Media(kind="document", text=words, chunks=[block["text"] for block in blocks])
     part.source, part.name = _str(d, "source", path), _str(d, "title", path)
     del d["content"]
-    for i, block in enumerate(blocks):
-        if len(block) > 2:
-            keep_in(part, NAME, f"content[{i}]", {key: block[key] for key in block if key not in ("type", "text")})
+    _keep_of_blocks(part, "content", blocks)
     take_citable(part, d)
     return part
+
+
+def _keep_of_blocks(part: Media, field: str, blocks: list[Json]) -> None:
+    """What is told of a text block besides its words."""
+    for i, block in enumerate(blocks):
+        if len(block) > 2:
+            keep_in(part, NAME, f"{field}[{i}]", {key: block[key] for key in block if key not in ("type", "text")})
 
 
 def _words(content: Any) -> str | None:
