@@ -132,25 +132,27 @@ def merge(out: Json, node: Node, name: str) -> Json:
     """Writes the node's own extras of protocol `name` back, each into its object; spelling notes (`~`) stay out."""
     for key, value in node.extras.get(name, {}).items():
         field, dot, inner = key.partition(".")
-        if dot and type(held := _held(out, field)) is dict:
-            place, _, last = inner.partition("].")
-            within = _held(held, f"{place}]") if last else None  # "source.content[2].key": of a list within it
-            if type(within) is dict:
-                within[last] = value
-            else:
+        if dot and (held := _held(out, field)) is not None:
+            place, bracket, last = inner.partition("].")
+            within = _held(held, f"{place}]") if bracket else None  # "source.content[2].key": of a list within it
+            if within is None:
                 held[inner] = value
+            else:
+                within[last] = value
         elif key[:1] != "~":
             out[key] = value
     return out
 
 
-def _held(out: Json, field: str) -> Any:
-    """What `field` holds, or, as "field[2]", one of the list there."""
+def _held(out: Json, field: str) -> Json | None:
+    """The object that `field` holds, or, as "field[2]", one of the list there."""
     if field[-1:] != "]":
-        return out.get(field)
-    name, _, place = field[:-1].partition("[")
-    rows = as_array(out.get(name))
-    return rows[int(place)] if place.isdecimal() and len(place) < 8 and int(place) < len(rows) else None
+        held: Any = out.get(field)
+    else:
+        name, _, place = field[:-1].partition("[")
+        rows = as_array(out.get(name))
+        held = rows[int(place)] if place.isdecimal() and len(place) < 8 and int(place) < len(rows) else None
+    return held if held.__class__ is dict else None
 
 
 def note(node: Node, name: str, key: str) -> Any:
