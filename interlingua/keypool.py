@@ -5,7 +5,7 @@ of real time no key gets more than its quota, and 120/121 of it can be used.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf
 from typing import Any, Final, Literal, cast, get_args
 
@@ -24,13 +24,13 @@ PLACES: Final[dict[str, int]] = {reason: place for place, reason in enumerate(ge
 
 
 class Slot:
-    """A part of a key's window; `key` is the key's number. What was counted in it is known once it has passed. `number` -1: it is
-    no part any more."""
+    """A part of a key's window; `key` is the key's number, and `lines` go with it. What was counted in it is known once it has
+    passed. `number` -1: it is no part any more."""
 
-    __slots__ = ("key", "number", "requests", "tokens", "window")
+    __slots__ = ("key", "lines", "number", "requests", "tokens", "window")
 
     def __init__(self, window: "_Window", number: int) -> None:
-        self.window, self.key, self.number = window, window.key, number
+        self.window, self.key, self.lines, self.number = window, window.key, window.lines, number
         self.requests = self.tokens = 0
 
 
@@ -42,10 +42,24 @@ class _Window:
     """What one key may be asked within `seconds`: `room` requests of `token_room` tokens, of which so many are `free` and `left`.
     `after` is that of the key that has the next turn."""
 
-    __slots__ = ("_free", "_left", "_length", "_past", "after", "ends", "free", "key", "left", "now", "room", "token_room")
+    __slots__ = (
+        "_free",
+        "_left",
+        "_length",
+        "_past",
+        "after",
+        "ends",
+        "free",
+        "key",
+        "left",
+        "lines",
+        "now",
+        "room",
+        "token_room",
+    )
 
-    def __init__(self, key: int, seconds: float, room: int, token_room: int) -> None:
-        self.key, self.after = key, self
+    def __init__(self, key: int, seconds: float, room: int, token_room: int, lines: bytes | None = None) -> None:
+        self.key, self.lines, self.after = key, lines, self
         self.room, self.token_room = room, token_room
         self.free, self.left = room, token_room
         self.now = Slot(self, -1)
@@ -118,9 +132,9 @@ class _Key:
 
     __slots__ = ("day", "limited", "minute", "number", "until")
 
-    def __init__(self, number: int, rpm: int | None, rpd: int | None, tpm: int | None) -> None:
+    def __init__(self, number: int, rpm: int | None, rpd: int | None, tpm: int | None, lines: bytes | None) -> None:
         self.number = number
-        self.minute = _Window(number, _MINUTE, _ENDLESS if rpm is None else rpm, _ENDLESS if tpm is None else tpm)
+        self.minute = _Window(number, _MINUTE, _ENDLESS if rpm is None else rpm, _ENDLESS if tpm is None else tpm, lines)
         self.day = None if rpd is None else _Window(number, _DAY, rpd, _ENDLESS)
         self.until = 0.0
         self.limited: dict[str, _Limited] = {}
@@ -153,7 +167,8 @@ class _Key:
 class KeyPool:
     """`count` keys, each with these limits (None: none) on requests a minute and a day, and tokens a minute. A provider's own
     limits are its models': a key that hits one rests for that model ("": what it is was not known). `tally`, where there
-    are several keys, counts the changes to another, at the place that `places` gives each reason."""
+    are several keys, counts the changes to another, at the place that `places` gives each reason. `lines`: what goes
+    with each key, if anything."""
 
     FIRST: Final = 1.0  # seconds of rest after a 429 that says nothing
     LONGEST: Final = 60.0
@@ -167,8 +182,9 @@ class KeyPool:
         tpm: int | None = None,
         tally: "Slots | None" = None,
         places: Mapping[str, int] = PLACES,
+        lines: Sequence[bytes | None] = (),
     ) -> None:
-        self._keys = [_Key(number, rpm, rpd, tpm) for number in range(count)]
+        self._keys = [_Key(number, rpm, rpd, tpm, lines[number] if lines else None) for number in range(count)]
         for number, key in enumerate(self._keys):
             key.minute.after = self._keys[(number + 1) % count].minute
         self._clock = clock

@@ -38,10 +38,10 @@ class Keyring:
         self.name = backend.name
         self.keys, self.limits = backend.keys, limits
         self.count = max(1, len(backend.keys))
-        self.pool = KeyPool(self.count, clock, limits.rpm, limits.rpd, limits.tpm, *self._counters(metrics))
-        # The header lines that go with each; None: one key alone is the credential's matter, it may be a token that is fetched
+        # The header lines that go with each; one key alone is the credential's matter: it may be a token that is fetched
         form = backend.host.credential
-        self.lines = [static(form, key).lines for key in backend.keys] if self.count > 1 else [None]
+        lines = [static(form, key).lines for key in backend.keys] if self.count > 1 else []
+        self.pool = KeyPool(self.count, clock, limits.rpm, limits.rpd, limits.tpm, *self._counters(metrics), lines)
 
     def _counters(self, metrics: Metrics | None) -> tuple["Slots | None", dict[str, int]]:
         """Where changes of keys are counted, and at which place for which reason."""

@@ -145,13 +145,13 @@ class Provider:
         path, headers, sent = way.stream_path if request.stream else way.path, way.type + headers, encode_json(body)
         ring, lease, refused, own = self.ring, None, (), None
         if ring is not None:
-            model, pool, tokens = decision.model, ring.pool, 0
+            pool, tokens = ring.pool, 0
             if pool.counts_tokens:  # prompt and answer: four bytes of what is sent a token, where it is all text
                 prompt = len(sent) >> 2 if call.plan is not None and not call.plan.needs & MEDIA else estimate(request)
                 answer = request.max_tokens or _UNSAID
                 tokens = prompt + (answer if answer < _MOST else _MOST)
-            lease = pool.turn(model, tokens, call.began) or ring.take(model, tokens)
-            own = ring.lines[lease[0].key]
+            lease = pool.turn(decision.model, tokens, call.began) or ring.take(decision.model, tokens)
+            own = lease[0].lines
         while True:
             reply = await self._forward("POST", path, headers, sent, call.deadline, own)
             try:
@@ -191,7 +191,7 @@ class Provider:
         other = None if lease is None or ring is None else ring.after(lease, refused, error.failure)
         if other is None or ring is None:
             raise error
-        return *other, ring.lines[other[0][0].key]
+        return *other, other[0][0].lines
 
     async def _embed(self, call: Call) -> Answer:
         request, decision = call.request, call.decision
@@ -248,7 +248,7 @@ class Provider:
         if ring is None:
             return await self._forward(method, path, headers, body, deadline, None)
         lease = ring.take()
-        reply = await self._forward(method, path, headers, body, deadline, ring.lines[lease[0].key])
+        reply = await self._forward(method, path, headers, body, deadline, lease[0].lines)
         if reply.status == 429:
             ring.limited(lease, _wait(reply))
         elif reply.status < 400:
