@@ -37,6 +37,7 @@ class Call:
     which the whole request is over."""
 
     __slots__ = (
+        "asked",
         "attempts",
         "began",
         "client",
@@ -66,7 +67,8 @@ class Call:
         size: int = _UNKNOWN,
         task: "asyncio.Task[Any] | None" = None,
     ) -> None:
-        self.request, self.client, self.id, self.headers, self.deadline = request, client, id, headers, deadline
+        self.asked = self.request = request  # as it came, and as it goes out
+        self.client, self.id, self.headers, self.deadline = client, id, headers, deadline
         self.losses = _NONE
         self.plan: Plan | None = None
         self.decision: Decision | None = None  # whom this attempt asks; the last one is told to the client

@@ -183,9 +183,11 @@ class Attempts:
         call.began = began = clock()
         probe = health.begin(began)
         if hedge is not None:
-            hedge.waiting[call] = candidate, next, call.request, call.task or current_task()
+            if call.task is None:
+                call.task = current_task()
+            hedge.waiting[call] = candidate
             if hedge.asleep:
-                hedge.wake(call)
+                hedge.wake(call, next)
         call.attempts += 1
         answer = None
         try:
@@ -205,8 +207,11 @@ class Attempts:
             if hedge is None:
                 raise
             return await hedge.instead(call, error)
-        if hedge is not None and hedge.waiting.pop(call, None) is None:
-            await hedge.stop(call)
+        if hedge is not None:
+            try:
+                del hedge.waiting[call]
+            except KeyError:  # it was late
+                await hedge.stop(call)
         if answer.response is None:
             health.answered(probe, began, clock(), health.streamed)
             call.serving = health

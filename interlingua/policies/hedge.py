@@ -9,12 +9,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from math import inf
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from interlingua.config.values import duration
 from interlingua.errors import GatewayError, RateLimited, UpstreamError
 from interlingua.health import Board, cause_of
-from interlingua.ir import Request
 from interlingua.metrics import HEDGES, Metrics
 from interlingua.pipeline import Answer, Call, Handler
 from interlingua.policies.strategies import Candidate
@@ -35,11 +34,6 @@ class Asking(Protocol):
     def second(self, call: Call, first: Candidate) -> Candidate | None: ...
 
 
-# A first attempt under way: whom it asks and through what, the request as it came, and the task it runs in. A tuple, since most
-# are made in vain.
-First = tuple[Candidate, Handler, Request, "asyncio.Task[Any] | None"]
-
-
 class Hedge:
     """`setting`: "p95", or a duration. `later` is for tests; None: the loop's own. Who makes the attempts puts those that begin
     into `waiting`, sees to it that somebody looks after them (`wake`), and takes them out once they have an answer."""
@@ -51,14 +45,15 @@ class Hedge:
         self.metrics = metrics
         self.asking: Asking | None = None
         self._later = later
-        self.waiting: dict[Call, First] = {}  # those that are in time
+        self._next: Handler | None = None  # through what all of them ask
+        self.waiting: dict[Call, Candidate] = {}  # those that are in time, and whom they ask
         self._races: dict[Call, _Race] = {}
         self.asleep = True  # no timer is set
 
-    def wake(self, call: Call) -> None:
+    def wake(self, call: Call, next: Handler) -> None:
         """Looks after those that wait: this one, and who comes while it does."""
-        candidate, _, asked, _ = self.waiting[call]
-        self._set(min(self._pause, self._delay(candidate, asked.stream)))
+        self._next = next
+        self._set(min(self._pause, self._delay(self.waiting[call], call.asked.stream)))
 
     async def instead(self, call: Call, error: BaseException) -> Answer:
         """The second's answer, where the first has ended with an error. Raises that error where there is none."""
@@ -91,14 +86,15 @@ class Hedge:
         self.asleep = True  # whatever happens here, the next that begins is looked after
         now, next_, shortest = self.clock(), inf, inf
         for call, first in tuple(self.waiting.items()):
-            delay = self._delay(first[0], first[2].stream)
+            delay = self._delay(first, call.asked.stream)
             left = call.began + delay - now
             shortest = min(shortest, delay)
             if left > 0.0:
                 next_ = min(next_, left)
                 continue
             del self.waiting[call]
-            race = _Race(self, call, first)
+            assert self.asking is not None and self._next is not None
+            race = _Race(self, self.asking, self._next, call, first)
             if race.start():
                 self._races[call] = race
         if self._fixed is None:
@@ -110,11 +106,11 @@ class Hedge:
 class _Race:
     """A first attempt that is late, and the second."""
 
-    def __init__(self, hedge: Hedge, call: Call, first: First) -> None:
-        self._hedge, self._call = hedge, call
-        self._first, self._next, self._asked, main = first
-        assert main is not None and hedge.asking is not None
-        self._began, self._asking = call.began, hedge.asking
+    def __init__(self, hedge: Hedge, asking: Asking, next: Handler, call: Call, first: Candidate) -> None:
+        self._hedge, self._asking, self._next = hedge, asking, next
+        self._call, self._first, self._began = call, first, call.began
+        main = call.task
+        assert main is not None
         self._main, self._cancelling = main, main.cancelling()
         self._over = self._waiting = False
         self._answer: Answer | None = None  # of the second, once it has won
@@ -130,7 +126,7 @@ class _Race:
             return False
         second.health.station.spend()
         other = self._other = self._call.attempt(second.decision)
-        other.request = self._asked
+        other.request = self._call.asked
         self._call.attempts += 1
         self._task = asyncio.get_running_loop().create_task(self._run(other, second))
         return True
@@ -183,7 +179,7 @@ class _Race:
         self._over = True
         if why == "slower":  # how slow it would have been we shall not know: so slow at least
             now = self._hedge.clock()
-            self._first.health.pace(self._asked.stream).add(now - self._began, now)
+            self._first.health.pace(self._call.asked.stream).add(now - self._began, now)
         decision = self._first.decision
         call.tried.append(f"{decision.backend}/{decision.model};{why}")
         call.decision, call.losses, call.request, call.serving = other.decision, other.losses, other.request, other.serving
