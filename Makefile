@@ -57,7 +57,7 @@ chaos: .venv/dev.stamp ## providers that fail in every way, clients that keep as
 chaos-quick: .venv/dev.stamp ## a part of it, always the same, under a minute
 	@PYTHONPATH=tests $(BIN)/python -m chaos --quick --seed $(or $(SEED),1) $(SCENES)
 
-bench: .venv/dev.stamp ## measure against Envoy, nginx and LiteLLM, about 8 minutes (docs/bench.md)
+bench: .venv/dev.stamp ## measure against Envoy, nginx and LiteLLM, about 15 minutes (docs/bench.md)
 	@$(BIN)/python -m bench
 
 bench-quick: .venv/dev.stamp ## the same in short, without LiteLLM

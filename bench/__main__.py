@@ -104,7 +104,7 @@ class Bench:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="What a request costs, side by side (docs/bench.md).")
     names = [case.name for case in cases(QUICK)] + list(EXTRAS)
-    parser.add_argument("--quick", action="store_true", help="about two minutes: fewer requests, no LiteLLM")
+    parser.add_argument("--quick", action="store_true", help="about three minutes: fewer requests, no LiteLLM")
     parser.add_argument("--without", nargs="+", choices=list(SYSTEMS), default=[], metavar="SYSTEM", help=", ".join(SYSTEMS))
     parser.add_argument("--cases", nargs="+", choices=names, default=names, metavar="CASE", help=", ".join(names))
     return parser.parse_args()

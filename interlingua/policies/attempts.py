@@ -113,8 +113,6 @@ class Attempts:
         self._metrics = metrics
         self._conversations = conversations
         self._hedge = hedge if self._most > 1 else None
-        if hedge is not None:
-            hedge.asking = self
         self._sleep, self._draw = sleep, draw
         self._fields: dict[int, Field] = {}
 
@@ -187,7 +185,7 @@ class Attempts:
                 call.task = current_task()
             hedge.waiting[call] = candidate
             if hedge.asleep:
-                hedge.wake(call, next)
+                hedge.wake(call, self, next)
         call.attempts += 1
         answer = None
         try:

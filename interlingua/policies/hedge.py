@@ -43,16 +43,15 @@ class Hedge:
         self._pause = _COARSEST if self._fixed is None else self._fixed  # seconds until somebody who begins now may be late
         self.clock = board.clock
         self.metrics = metrics
-        self.asking: Asking | None = None
         self._later = later
-        self._next: Handler | None = None  # through what all of them ask
+        self._through: tuple[Asking, Handler] | None = None  # who makes all the attempts, and through what
         self.waiting: dict[Call, Candidate] = {}  # those that are in time, and whom they ask
         self._races: dict[Call, _Race] = {}
         self.asleep = True  # no timer is set
 
-    def wake(self, call: Call, next: Handler) -> None:
+    def wake(self, call: Call, asking: Asking, next: Handler) -> None:
         """Looks after those that wait: this one, and who comes while it does."""
-        self._next = next
+        self._through = asking, next
         self._set(min(self._pause, self._delay(self.waiting[call], call.asked.stream)))
 
     async def instead(self, call: Call, error: BaseException) -> Answer:
@@ -93,8 +92,8 @@ class Hedge:
                 next_ = min(next_, left)
                 continue
             del self.waiting[call]
-            assert self.asking is not None and self._next is not None
-            race = _Race(self, self.asking, self._next, call, first)
+            assert self._through is not None
+            race = _Race(self, *self._through, call, first)
             if race.start():
                 self._races[call] = race
         if self._fixed is None:
