@@ -74,7 +74,7 @@ error_rate = 0.5
 """
 POOL: Final = 3  # backends
 _POOLED: Final = """api_key_envs = ["BENCH_KEY", "BENCH_KEY_2", "BENCH_KEY_3"]
-limits = { rpm = 100000000, tpm = 1000000000 }
+limits = { rpm = 100000000, rpd = 1000000000, tpm = 1000000000 }
 capabilities = ["text", "tools", "parallel_tools", "streaming", "vision"]
 """
 

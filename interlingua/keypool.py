@@ -40,7 +40,7 @@ Lease = tuple[Slot, int, str]
 
 class _Window:
     """What one key may be asked within `seconds`: `room` requests of `token_room` tokens, of which so many are `free` and `left`.
-    `after` is that of the key that has the next turn."""
+    `after` is that of the key that has the next turn, and `day` the same key's longer one, if it has any."""
 
     __slots__ = (
         "_free",
@@ -48,6 +48,7 @@ class _Window:
         "_length",
         "_past",
         "after",
+        "day",
         "ends",
         "free",
         "key",
@@ -60,6 +61,7 @@ class _Window:
 
     def __init__(self, key: int, seconds: float, room: int, token_room: int, lines: bytes | None = None) -> None:
         self.key, self.lines, self.after = key, lines, self
+        self.day: _Window | None = None
         self.room, self.token_room = room, token_room
         self.free, self.left = room, token_room
         self.now = Slot(self, -1)
@@ -135,7 +137,7 @@ class _Key:
     def __init__(self, number: int, rpm: int | None, rpd: int | None, tpm: int | None, lines: bytes | None) -> None:
         self.number = number
         self.minute = _Window(number, _MINUTE, _ENDLESS if rpm is None else rpm, _ENDLESS if tpm is None else tpm, lines)
-        self.day = None if rpd is None else _Window(number, _DAY, rpd, _ENDLESS)
+        self.day = self.minute.day = None if rpd is None else _Window(number, _DAY, rpd, _ENDLESS)
         self.until = 0.0
         self.limited: dict[str, _Limited] = {}
 
@@ -208,6 +210,12 @@ class KeyPool:
         minute.left -= tokens
         if not minute.free:
             self.tight = True
+        if (day := minute.day) is not None:
+            if now >= day.ends:
+                day.turn(now)
+            day.free -= 1
+            if not day.free:
+                self.tight = True
         self._tally[self._turns] += 1.0
         self._turn = minute.after
         return slot, tokens, model
@@ -289,7 +297,7 @@ class KeyPool:
         """Seconds until any key is free, 0.0: now."""
         now = self._clock()
         waits = [key.wait(0, now, model) for key in self._keys]
-        calm = self._begun and self._limits[1] is None and max(waits) <= 0.0
+        calm = self._begun and max(waits) <= 0.0
         self.tight = not calm or any(key.resting(now) for key in self._keys)
         return min(waits)
 

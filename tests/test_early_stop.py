@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from typing import Any
 
 import five
@@ -97,6 +98,42 @@ def test_a_tag_ends_the_answer_however_it_is_cut() -> None:
         if not any(isinstance(event, End) for event in out):
             out += found.feed([PartEnd(index=0), ChoiceEnd(finish=Finish(reason="stop")), End()])
         assert told(out) == plainly(text, tags), (tags, text)
+
+
+def test_batches_are_no_matter() -> None:
+    """The same events tell the same, one by one or several at once; what no tag concerns is noted all the same."""
+    rng = random.Random(5)
+    for _ in range(2000):
+        tags = tuple("".join(rng.choices("ab<", k=rng.randint(1, 3))) for _ in range(2))
+        places = [(choice, index) for choice in range(2) for index in range(2)]
+        events: list[AnyEvent] = [Begin(usage=Usage(input=3))]
+        events += [
+            PartStart(
+                choice=choice,
+                index=index,
+                part=rng.choice((Text, Thinking))(text="".join(rng.choices("c<a", k=rng.randint(0, 2)))),
+            )
+            for choice, index in places
+        ]
+        events += [delta("".join(rng.choices("abc<", k=3)), *rng.choice(places)) for _ in range(rng.randint(0, 8))]
+        events += [PartEnd(choice=choice, index=index) for choice, index in places]
+        events += [ChoiceEnd(choice=choice, finish=Finish(reason="length")) for choice in range(2)]
+        cuts = sorted({0, *rng.choices(range(len(events)), k=rng.randint(0, 5)), len(events)})
+        results: list[tuple[str, str, list[AnyEvent]]] = []
+        for batches in ([[event] for event in events], [events[a:b] for a, b in pairwise(cuts)]):
+            found, out = watch(*tags, n=2), list[AnyEvent]()
+            for batch in batches:
+                if not any(isinstance(event, End) for event in out):
+                    out += found.feed(batch)
+            results.append((told(out), told(out, 1), [event for event in out if isinstance(event, ChoiceEnd)]))
+        assert results[0] == results[1], (tags, events, cuts)
+
+
+def test_what_no_tag_concerns_is_counted() -> None:
+    found = watch("</a>")
+    first: list[AnyEvent] = [Begin(usage=Usage(input=3)), PartStart(index=0, part=Text()), delta("12345678"), delta("abcd")]
+    assert found.feed(first) is first
+    assert found.feed([delta("efgh</a>")])[-1] == End(usage=Usage(input=3, output=5, estimated=True))
 
 
 def test_text_that_is_part_of_no_tag_is_never_held_back() -> None:

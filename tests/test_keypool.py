@@ -61,8 +61,10 @@ def most_in_any(span: float, events: list[tuple[float, int]]) -> int:
     ],
 )
 @pytest.mark.parametrize("seed", range(4))
-def test_an_hour_under_pressure(keys: int, rpm: int | None, rpd: int | None, tpm: int | None, seed: int):
-    """As much is asked as can be had, for an hour; answers come some time after, and use no more than was reserved."""
+@pytest.mark.parametrize("chosen", [True, False], ids=["chosen", "alone"])
+def test_an_hour_under_pressure(keys: int, rpm: int | None, rpd: int | None, tpm: int | None, seed: int, chosen: bool):
+    """As much is asked as can be had, for an hour; answers come some time after, and use no more than was reserved. `chosen`: it
+    is asked before whether any key is free, as of a backend that shares its requests with others."""
     clock, random = Clock(1000 + seed / 7), Random(seed)
     pool = KeyPool(keys, clock, rpm, rpd, tpm)
     began, asked = clock.now, defaultdict[int, list[tuple[float, int]]](list)
@@ -72,6 +74,8 @@ def test_an_hour_under_pressure(keys: int, rpm: int | None, rpd: int | None, tpm
         while open_ and open_[0][0] <= clock.now:
             _, used, lease = open_.pop(0)
             pool.settle(lease, Usage(input=used))
+        if chosen and pool.tight:
+            pool.wait()
         lease = pool.take(tokens=reserved)
         if isinstance(lease, tuple):
             used = random.randint(reserved // 2, reserved)
@@ -93,6 +97,25 @@ def test_an_hour_under_pressure(keys: int, rpm: int | None, rpd: int | None, tpm
         tokens / (tpm * 60 * keys) if tpm else 0,
     ]
     assert max(shares) >= 0.95, "the quota that binds is used up"
+
+
+def test_a_days_quota_holds_over_days_of_bursts():
+    """While all is calm a key's turn costs one call; the quotas hold in it too, to the last request."""
+    clock, random = Clock(), Random(1)
+    pool = KeyPool(2, clock, rpm=50, rpd=300)
+    asked, calm = defaultdict[int, list[tuple[float, int]]](list), 0
+    while clock.now < 4 * 86_400.0:
+        for _ in range(random.randint(1, 40)):
+            if pool.tight:
+                pool.wait()
+            calm += not pool.tight
+            lease = pool.take()
+            if isinstance(lease, tuple):
+                asked[lease[0].key].append((clock.now, 1))
+        clock.now += random.expovariate(1 / 3000)
+    assert calm > 500
+    for events in asked.values():
+        assert most_in_any(86_400.0, events) == 300 and most_in_any(60.0, events) <= 50
 
 
 def test_a_burst_gets_the_whole_quota_at_once_and_the_next_just_after_a_minute():

@@ -61,13 +61,17 @@ class Tags:
                 best = at + len(word), at, word
         return None if best is None else best[1:]
 
+    def may_begin(self, text: str) -> bool:
+        """Whether the first character of any is in `text`."""
+        for first in self._firsts:
+            if first in text:
+                return True
+        return False
+
     def waiting(self, text: str) -> int:
         """How many characters at the end of `text` could still become a tag."""
         tail = text[-self._longest :] if self._longest else ""
-        for first in self._firsts:
-            if first in tail:
-                break
-        else:
+        if not self.may_begin(tail):
             return 0
         for at, char in enumerate(tail):
             if char in self._firsts and tail[at:] in self._beginnings:
@@ -148,6 +152,12 @@ class _Held:
         self.text = ""
         self.logprobs: list[TokenLogprob] = []
 
+    def let_go(self, place: _Part) -> PartDelta:
+        """No tag is coming any more."""
+        delta = PartDelta(choice=place[0], index=place[1], text=self.text, logprobs=self.logprobs)
+        self.text, self.logprobs = "", []
+        return delta
+
 
 class _Watch:
     """One stream."""
@@ -163,6 +173,8 @@ class _Watch:
         self._told = False  # the provider has told the tokens of all that it sent
 
     def feed(self, batch: Batch) -> Batch:
+        if self._passes(batch):
+            return batch
         before, out = len(self._stopped), list[AnyEvent]()
         for event in batch:
             if type(event) is PartDelta:
@@ -173,44 +185,70 @@ class _Watch:
             out.append(End(usage=self._used()))
         return out
 
+    def _passes(self, batch: Batch) -> bool:
+        """Takes note of a batch that goes on as it is, as most do: nothing waits, and no tag begins in it."""
+        if self._stopped:
+            return False
+        for held in self._open.values():
+            if held is not None and held.text:
+                return False
+        others = [event for event in batch if type(event) is not PartDelta]
+        for event in others:
+            if type(event) is PartStart and type(event.part) is Text and event.part.text:
+                return False
+        words = "".join([event.text for event in batch if type(event) is PartDelta])
+        if self._tags.may_begin(words):
+            return False
+        self._weigh(words)
+        for event in others:
+            self._take(event, [])
+        return True
+
     def _take(self, event: AnyEvent, out: Batch) -> None:
-        match event:
-            case Start():
-                self._usage = event.usage
-            case UsageSoFar():
+        if type(event) is PartStart:
+            self._begin(event, out)
+        elif type(event) is PartEnd or type(event) is ChoiceEnd:
+            if event.choice not in self._stopped:
+                self._end(event, out)
+        else:
+            if type(event) is UsageSoFar:
                 self._usage, self._told = event.usage, event.usage.output is not None
-            case End() | Failure():
-                for part in tuple(self._open):
-                    self._release(part, out)
-            case PartStart() | PartEnd() | ChoiceEnd():
-                self._in_choice(event, out)
-                return
-            case _:
-                pass
+            elif type(event) is Start:
+                self._usage = event.usage
+            elif type(event) is End or type(event) is Failure:
+                self._let_go(out)
+            out.append(event)
+
+    def _begin(self, event: PartStart, out: Batch) -> None:
+        part, place, stopped = event.part, (event.choice, event.index), event.choice in self._stopped
+        if type(part) is not Text:
+            if type(part) is Thinking:
+                self._weigh(part.text)
+            elif type(part) is ToolCall:
+                self._weigh(part.name + part.arguments)
+            if not stopped:
+                self._open[place] = None
+                out.append(event)
+            return
+        if not stopped:
+            self._open[place] = _Held()
+            out.append(replace(event, part=replace(part, text="")) if part.text else event)
+        if part.text:
+            self._delta(PartDelta(choice=event.choice, index=event.index, text=part.text), out)
+
+    def _end(self, event: PartEnd | ChoiceEnd, out: Batch) -> None:
+        if type(event) is PartEnd:
+            place = event.choice, event.index
+            if (held := self._open.pop(place, None)) is not None and held.text:
+                out.append(held.let_go(place))
+        else:
+            self._over.add(event.choice)
         out.append(event)
 
-    def _in_choice(self, event: PartStart | PartEnd | ChoiceEnd, out: Batch) -> None:
-        if isinstance(event, PartStart) and isinstance(event.part, Thinking | ToolCall):
-            part = event.part
-            self._weigh(part.text if isinstance(part, Thinking) else part.name + part.arguments)
-        if event.choice in self._stopped:
-            return
-        match event:
-            case PartStart(part=Text(text=text)):
-                self._open[event.choice, event.index] = _Held()
-                out.append(replace(event, part=replace(event.part, text="")) if text else event)
-                if text:
-                    self._delta(PartDelta(choice=event.choice, index=event.index, text=text), out)
-            case PartStart():
-                self._open[event.choice, event.index] = None
-                out.append(event)
-            case PartEnd():
-                self._release((event.choice, event.index), out)
-                self._open.pop((event.choice, event.index), None)
-                out.append(event)
-            case ChoiceEnd():
-                self._over.add(event.choice)
-                out.append(event)
+    def _let_go(self, out: Batch) -> None:
+        for place, held in self._open.items():
+            if held is not None and held.text:
+                out.append(held.let_go(place))
 
     def _weigh(self, text: str) -> None:
         """What the provider is paid for, whether or not the client is told it."""
@@ -248,12 +286,6 @@ class _Watch:
         decision = self._call.decision
         assert decision is not None
         self._metrics.count(EARLY_STOPS, (self._call.client, decision.backend, decision.model))
-
-    def _release(self, part: _Part, out: Batch) -> None:
-        held = self._open.get(part)
-        if held is not None and held.text:
-            out.append(PartDelta(choice=part[0], index=part[1], text=held.text, logprobs=held.logprobs))
-            held.text, held.logprobs = "", []
 
     def _used(self) -> Usage:
         """What the provider reported, or that with an estimate of what it had written, marked as one."""
