@@ -147,7 +147,7 @@ async def test_a_stream_that_breaks_is_the_clients_error(start: Start, client: s
 async def test_every_sdk_reads_an_answer_with_blanks_before_it(start: Start, client: str) -> None:
     house = await start(BEATING, FIVE)
     async with speaking(client, house.url) as say:
-        answer = await say(MODELS[client], "[[slow:150]] hi", False, {})
+        answer = await say(MODELS[client], "[[slow:500]] hi", False, {})
     assert answer.text == "You said: hi"
     assert "content-length" not in {name.lower() for name in answer.heads}
     assert answer.heads["x-interlingua-backend"] == client
@@ -157,12 +157,12 @@ async def test_every_sdk_reads_an_answer_with_blanks_before_it(start: Start, cli
 async def test_blanks_come_while_it_is_quiet_and_none_after(start: Start, name: str) -> None:
     house = await start(BEATING)
     async with wire(house) as line:
-        for words, least in (("[[slow:150]] hi", 2), ("hi", 0), ("[[slow:150]] hi", 2)):
+        for words, least in (("[[slow:500]] hi", 2), ("hi", 0), ("[[slow:500]] hi", 2)):
             await line.send(request(name, json.dumps(plain(name, words)).encode()))
             reply = await line.reply()
             assert (reply.status, reply.heads["content-type"]) == (200, "application/json")
             blanks = len(reply.body) - len(reply.body.lstrip(b" "))
-            assert least <= blanks <= 20 and "You said: hi" in str(reply.json)
+            assert least <= blanks <= 50 and "You said: hi" in str(reply.json)
             assert ("content-length" in reply.heads) == (not blanks)
 
 
