@@ -135,6 +135,8 @@ MEANINGLESS = {
 def meaningless(request: Request, path: str) -> bool:
     if path.startswith("tools[") and path.endswith("].strict"):  # false is what every model does anyway
         return getattr(request_part(request, path), "strict", None) is False
+    if path.endswith("].start"):  # where a citation begins for which nobody says so
+        return getattr(request_part(request, path), "start", None) == 0
     node: Any = request
     for name in path.split("."):
         node = getattr(node, name, None)
