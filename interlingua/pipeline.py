@@ -67,7 +67,7 @@ class Call:
         size: int = _UNKNOWN,
         task: "asyncio.Task[Any] | None" = None,
     ) -> None:
-        self.asked = self.request = request  # as it came, and as it goes out
+        self.asked = self.request = request  # as each attempt begins with it, and as it goes out
         self.client, self.id, self.headers, self.deadline = client, id, headers, deadline
         self.losses = _NONE
         self.plan: Plan | None = None

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pools import BODY, BROKEN, LIMIT, WRONG, Pool, Resting, decision, events_of, said
 
 from interlingua.errors import ProviderFailure
@@ -84,6 +85,24 @@ async def test_the_second_wins_and_the_first_ends_at_once():
     assert (race.call.attempts, race.call.tried, race.outcomes()) == (2, ["a/m;slower"], {"won": 1})
     assert race.task.cancelling() == 0
     assert race.pool.board.of(decision("a")).whole.seconds == 1.0  # so slow at least
+
+
+async def test_the_second_is_asked_what_the_first_was():
+    """Which a policy before them may have made of what came; and not what one behind them made of it for the first."""
+    race, heard = Race(), list[str | None]()
+
+    async def handle(call: Call) -> Answer:
+        heard.append(call.request.user)
+        call.request = replace(call.request, user="the first alone")
+        return await race.pool.handle(call)
+
+    race.task.cancel()
+    race.call.request = replace(race.call.request, user="both")
+    race.task = asyncio.create_task(race.pool.policy(race.call, handle))
+    await race.late()
+    race.second.open.set()
+    await race.task
+    assert heard == ["both", "both"]
 
 
 async def test_the_first_wins_and_the_second_ends_at_once():

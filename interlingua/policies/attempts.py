@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from interlingua.config import PATIENCE, Routing
 from interlingua.errors import GatewayError, InvalidRequest, Overloaded, ProviderFailure, RateLimited, Unsupported, UpstreamError
 from interlingua.health import Board, Cause, Health, cause_of
-from interlingua.ir import AnyEvent, ChoiceEnd, Failure, Finish, Request, Response
+from interlingua.ir import AnyEvent, ChoiceEnd, Failure, Finish, Response
 from interlingua.metrics import FALLBACKS, RETRIES, Metrics
 from interlingua.pipeline import Answer, Call, Handler, is_content
 from interlingua.policies.hedge import FAILED, Hedge
@@ -73,10 +73,9 @@ class Field:
 class Trail:
     """What one request has been through."""
 
-    __slots__ = ("again", "failures", "request", "waited")
+    __slots__ = ("again", "failures", "waited")
 
-    def __init__(self, request: Request) -> None:
-        self.request = request  # as it came
+    def __init__(self) -> None:
         self.failures: list[tuple[Candidate, Failure, Cause | None]] = []
         self.again: dict[tuple[str, str], float] = {}  # when each that failed may be asked again; inf: never
         self.waited = 0.0
@@ -120,7 +119,8 @@ class Attempts:
         """Raises what the attempt that failed raised; Overloaded where nobody can be asked."""
         assert call.plan is not None
         clock = self._clock
-        asked, now, name, candidate = call.request, clock(), None, None
+        asked = call.asked = call.request
+        now, name, candidate = clock(), None, None
         field = self._fields.get(id(call.plan)) or self._field(call.plan)
         if call.size >= CACHED and field.shared and (not self._in_order or self._conversations):
             name = self._conversations.name(call)
@@ -129,11 +129,11 @@ class Attempts:
             choose = field.choose
             candidate = field.first if choose is None else choose(field.foremost, now, asked.stream)
             if not candidate.health.ready(now):  # nearly always it is
-                candidate = await self._chosen(call, field, Trail(asked))
+                candidate = await self._chosen(call, field, Trail())
         try:
             answer = await self.once(call, next, candidate, self._hedge)
         except (*FAILED, Unsupported) as error:
-            candidate, answer = await self._more(call, next, candidate, error, Trail(asked))
+            candidate, answer = await self._more(call, next, candidate, error, Trail())
             if field.shared and call.size >= CACHED:
                 name = self._conversations.name(call)
         if name is not None and not candidate.tier:
@@ -162,7 +162,7 @@ class Attempts:
             if call.attempts >= self._most or not (cause in self._retried or isinstance(error, InvalidRequest)):
                 raise self._final(trail, error) from None
             failed = candidate.decision
-            call.request = trail.request
+            call.request = call.asked
             candidate = await self._chosen(call, field, trail)
             self._metrics.count(RETRIES, (failed.backend, failed.model, cause or error.failure.kind))
             try:
