@@ -1,5 +1,6 @@
 """Attempts: who is asked, who next, what the client is told, and that nothing of an attempt reaches the next one."""
 
+import weakref
 from typing import Any
 
 import msgspec
@@ -369,6 +370,32 @@ async def test_each_attempt_gets_the_request_as_it_came():
     before = msgspec.json.encode(call.request)
     await pool.ask(call)
     assert seen == [before] * 3
+
+
+async def test_a_broken_answer_is_let_go_of_before_another_is_asked():
+    """Of many that wait for their next attempt each would hold its own: in the frames of the error, or in what it came of."""
+
+    class Body:
+        pass
+
+    held = list[weakref.ref[Body]]()
+
+    async def garbage(call: Call) -> Answer:
+        body = Body()
+        held.append(weakref.ref(body))
+        try:
+            raise ValueError(body)
+        except ValueError:
+            raise UpstreamGarbage("no JSON") from None
+
+    def left(call: Call) -> Any:
+        assert [ref() for ref in held] == [None] * 3
+        return said()
+
+    pool = Pool("a", attempts=4)
+    pool.acts["a"] = [garbage, garbage, garbage, left]
+    call, answer = await pool.ask()
+    assert answer.response == said() and call.attempts == 4 and len(pool.slept) == 3
 
 
 async def test_an_attempt_made_by_another_policy_is_formatted_for_its_own_backend():

@@ -195,11 +195,7 @@ class Attempts:
             elif self._filters and (choices := answer.response.choices) and not choices[0].parts:
                 _refuse_filtered(answer.response)
         except BaseException as error:
-            if isinstance(error, UpstreamError) and self._clock() < call.deadline:
-                health.failed(probe, error.failure)
-            else:  # a deadline may be the client's own: it says nothing of the backend
-                health.dropped(probe)
-            health.end()
+            self._failed(call, health, probe, error)
             if answer is not None:
                 await answer.close()
             if hedge is None:
@@ -219,6 +215,15 @@ class Attempts:
         if candidate.tier:
             self._metrics.count(FALLBACKS, (decision.backend, decision.model))
         return answer
+
+    def _failed(self, call: Call, health: Health, probe: bool, error: BaseException) -> None:
+        if isinstance(error, UpstreamError) and self._clock() < call.deadline:
+            health.failed(probe, error.failure)
+        else:  # a deadline may be the client's own: it says nothing of the backend
+            health.dropped(probe)
+        health.end()
+        if isinstance(error, GatewayError):  # while others are asked: what it came through may hold a whole answer
+            error.__traceback__ = error.__cause__ = error.__context__ = None
 
     def second(self, call: Call, first: Candidate) -> Candidate | None:
         """Who is asked besides when the first is slow: another of its tier, else itself where it may be."""
