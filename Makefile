@@ -15,6 +15,9 @@ INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/pytho
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-annotate --custom-compile-command "make lock"
 
+# A test that hangs is ended and named, with the places where it stood
+HUNG := --max-worker-restart 0 -o faulthandler_timeout=180 -o faulthandler_exit_on_timeout=true
+
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
@@ -25,7 +28,7 @@ run-real: .venv/run.stamp ## the same tour before a genuine small model, on this
 	@trap : INT; $(BIN)/python -m real
 
 test: .venv/dev.stamp ## run the tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(HUNG)
 
 test-deploy: .venv/deploy.stamp .tools/helm ## lint, render and try what is in deploy/ (needs go and prometheus)
 	@PATH="$(CURDIR)/.tools:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest deploy/tests

@@ -13,6 +13,7 @@ from interlingua import app, config
 from interlingua.config import Breaker
 from interlingua.connection import Connection
 from interlingua.mock import MockServer, serve
+from interlingua.pipeline import Answer, Call
 from interlingua.server import Gateway
 
 KEYS = {f"{name.upper()}_KEY": f"sk-secret-{name}" for name in ("openai", "anthropic", "gemini", "bedrock")}
@@ -103,6 +104,18 @@ class House(Place):
     def clear(self) -> None:
         self.mock.journal.clear()
         self.refusals = False
+
+    def hold(self) -> asyncio.Event:
+        """From now on whoever is let in waits for the event, before a provider is asked."""
+        core, go = self.gateway.core, asyncio.Event()
+        handle = core.handle
+
+        async def held(call: Call) -> Answer:
+            await go.wait()
+            return await handle(call)
+
+        core.handle = held
+        return go
 
     def judge(self) -> None:
         """Nothing that the gateway sent was refused, unless that was the point."""

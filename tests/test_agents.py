@@ -377,14 +377,16 @@ async def test_a_reload_brings_agents(start: Start, tmp_path: Path) -> None:
     """Tasks under way end on the configuration they began with."""
     house = await start(AGENTS)
     async with httpx.AsyncClient(base_url=house.url) as http:
-        given = await http.post("/api/agents/delegate", json={"agent": "writer", "task": "[[slow:300]] x", "wait": False})
+        go = house.hold()
+        given = await http.post("/api/agents/delegate", json={"agent": "writer", "task": "x", "wait": False})
         async with asyncio.timeout(10):
-            while not house.mock.journal.entries:
+            while (await http.get(f"/api/agents/status/{given.json()['id']}")).json()["state"] != "running":
                 await asyncio.sleep(0.005)
         more = AGENTS.replace("agents.writer", "agents.poet")
         house.gateway.take(Core.after(house.gateway.core, running.configured(tmp_path, house.mock.url, more)))
         assert (await http.post("/api/agents/delegate", json={"agent": "poet", "task": "x"})).json()["state"] == "done"
         assert (await http.post("/api/agents/delegate", json={"agent": "writer", "task": "x"})).status_code == 404
+        go.set()
         assert (await ended(http, given.json()["id"]))["state"] == "done"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import five
 import pytest
 from conftest import Start
+from peers import settle
 from processes import Started, ended, process
 from running import BACKENDS, KEYS, configured
 from server_wire import CLIENTS, Wire, ask, plain, request, wire
@@ -300,11 +301,12 @@ async def test_a_client_may_set_its_own_deadline(start: Start) -> None:
 
 async def test_a_deadline_counts_in_the_queue(start: Start) -> None:
     house = await start("[server]\nmax_in_flight = 1\n")
-    first = asyncio.create_task(ask(house, "openai", plain("openai", "[[slow:300]]")))
-    while not house.mock.journal.entries:
-        await asyncio.sleep(0.005)
+    go = house.hold()
+    first = asyncio.create_task(ask(house, "openai", plain("openai")))
+    await settle(lambda: house.gateway.core.admission.inside == 1)
     late = await ask(house, "openai", plain("openai"), heads={"x-interlingua-deadline": "50ms"})
     assert late.status == 504 and "turn" in late.json["error"]["message"]
+    go.set()
     assert (await first).status == 200
     assert house.gateway.core.admission.inside == 0 and not house.gateway.core.admission._waiting
     assert len(house.mock.journal.entries) == 1
@@ -312,18 +314,17 @@ async def test_a_deadline_counts_in_the_queue(start: Start) -> None:
 
 async def test_a_client_that_leaves_the_queue_frees_its_place(start: Start) -> None:
     house = await start("[server]\nmax_in_flight = 1\nmax_queue = 1\n")
-    waiting = house.gateway.core.admission._waiting
-    first = asyncio.create_task(ask(house, "openai", plain("openai", "[[slow:300]]")))
-    while not house.mock.journal.entries:
-        await asyncio.sleep(0.005)
+    admission, go = house.gateway.core.admission, house.hold()
+    first = asyncio.create_task(ask(house, "openai", plain("openai")))
+    await settle(lambda: admission.inside == 1)
     async with wire(house) as line:
         await line.send(request("openai", json.dumps(plain("openai")).encode()))
-        while not waiting:
-            await asyncio.sleep(0.005)
+        await settle(lambda: len(admission._waiting) == 1)
         assert (await ask(house, "openai", plain("openai"))).status == 503
-    while waiting:
-        await asyncio.sleep(0.005)
+    await settle(lambda: not admission._waiting)
     second = asyncio.create_task(ask(house, "openai", plain("openai")))
+    await settle(lambda: len(admission._waiting) == 1)
+    go.set()
     assert [(await task).status for task in (first, second)] == [200, 200]
     assert len(house.mock.journal.entries) == 2
 
@@ -375,8 +376,7 @@ async def test_a_full_gateway_is_each_sdks_own_error_at_once(start: Start, strea
     house = await start("[server]\nmax_in_flight = 1\nmax_queue = 0\n")
     async with wire(house) as line:
         await line.send(request("openai", json.dumps(plain("openai", "[[slow:60000]]")).encode()))
-        while not house.mock.journal.entries:
-            await asyncio.sleep(0.005)
+        await settle(lambda: house.mock.journal.count == 1)
         for client, kind in FULL.items():
             error = await raised(client, house.url, "hi", stream)
             assert type(error).__name__ == kind and "at its limit" in str(error), client

@@ -449,8 +449,7 @@ async def test_it_has_its_place_among_the_requests_under_way(start: Start) -> No
         house = await before(start, upstream, "[server]\nmax_in_flight = 1\nmax_queue = 0\n")
         core = house.gateway.core
         first = asyncio.create_task(ask(house, "openai", b"{}", path="/providers/odd/v1/files"))
-        while not sink.heads:
-            await asyncio.sleep(0.005)
+        await peers.settle(lambda: bool(sink.heads))
         assert core.admission.inside == 1
         second = await ask(house, "openai", b"{}", path="/providers/odd/v1/files")
         assert second.status == 503 and second.json["error"]["code"] == "overloaded"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Start
+from peers import settle
 from processes import ended, left, process
 from prometheus_client.parser import text_string_to_metric_families
 from running import BACKENDS, Place
@@ -110,15 +111,15 @@ async def test_health(start: Start) -> None:
 
 async def test_admission(start: Start, speaks: str) -> None:
     house = await start("[server]\nmax_in_flight = 1\nmax_queue = 1\n")
-    first = asyncio.create_task(ask(house, speaks, plain(speaks, "[[slow:300]] one")))
-    while not house.mock.journal.entries:
-        await asyncio.sleep(0.005)
+    admission, go = house.gateway.core.admission, house.hold()
+    first = asyncio.create_task(ask(house, speaks, plain(speaks, "one")))
+    await settle(lambda: admission.inside == 1)
     second = asyncio.create_task(ask(house, speaks, plain(speaks, "two")))
-    while not house.gateway.core.admission._waiting:
-        await asyncio.sleep(0.005)
+    await settle(lambda: len(admission._waiting) == 1)
     third = await ask(house, speaks, plain(speaks, "three"))
     assert (third.status, third.heads["retry-after"]) == (503, "1")
     assert "limit" in said(speaks, third)[0]
+    go.set()
     assert [(await task).status for task in (first, second)] == [200, 200]
     assert (await ask(house, speaks, plain(speaks, "four"))).status == 200
 

@@ -22,6 +22,7 @@ from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError, NoCredentialsError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peers import settle
 
 from interlingua.errors import GatewayError, UpstreamUnreachable
 from interlingua.protocols import bedrock
@@ -412,8 +413,7 @@ async def test_credentials_about_to_end_are_renewed_beside_the_request() -> None
     await chain.credentials()
     source.left = 700  # under a quarter of an hour, over ten minutes
     assert (await chain.credentials()).id == "AKIA1"
-    while source.renewed < 2:
-        await asyncio.sleep(0.001)
+    await settle(lambda: source.renewed == 2)
     source.left = 10**6
     await asyncio.sleep(0.01)
     assert (await chain.credentials()).id == "AKIA2"
