@@ -152,7 +152,7 @@ async def test_workers_share_the_tasks_and_each_runs_once(tmp_path: Path) -> Non
 
 async def test_sigterm_lets_what_runs_end_and_leaves_what_waits(tmp_path: Path) -> None:
     async with gateway(tmp_path, at_once=1) as first:
-        runs = await first.give("[[slow:700]] one")
+        runs = await first.give("[[slow:1500]] one")
         await first.until(runs, "running")
         waits = await first.give("two")
         first.running.send_signal(signal.SIGTERM)

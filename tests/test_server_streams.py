@@ -43,7 +43,7 @@ async def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
 async def test_a_quiet_stream_beats(start: Start, speaks: str) -> None:
     house = await start(BEATING)
     async with wire(house) as line:
-        await line.send(asked(speaks, "[[slow:250]] hi"))
+        await line.send(asked(speaks, "[[slow:600]] hi"))
         reply = await line.reply()
     assert (reply.status, reply.heads["cache-control"]) == (200, "no-cache")
     assert reply.heads["content-type"].startswith("text/event-stream")
@@ -60,7 +60,7 @@ async def test_a_busy_stream_does_not(start: Start, speaks: str) -> None:
     assert b"keep-alive" not in body and b"ping" not in body and b"\n\n\n" not in body
 
 
-@pytest.mark.parametrize("words", ["[[slow:250]] hi", "[[gap:150]] hi"])
+@pytest.mark.parametrize("words", ["[[slow:600]] hi", "[[gap:150]] hi"])
 async def test_sdks_survive_heartbeats(start: Start, speaks: str, words: str) -> None:
     house = await start(BEATING)
     async with SPEAKERS[speaks](house.url) as client:
@@ -107,7 +107,7 @@ async def test_a_stream_as_an_array(start: Start) -> None:
 async def test_an_array_beats_and_breaks_as_json(start: Start) -> None:
     house = await start(BEATING)
     async with wire(house) as line:
-        await line.send(asked("gemini", "[[slow:150]] hi", path=ARRAY))
+        await line.send(asked("gemini", "[[slow:500]] hi", path=ARRAY))
         slow = await line.reply()
         await line.send(asked("gemini", "[[cut:2]] one two three", path=ARRAY))
         cut = await line.reply()
