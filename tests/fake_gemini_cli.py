@@ -109,6 +109,11 @@ class Cli:
                 if self.refused[text] <= int(argument or "99"):
                     raise Refused(429, "Quota exceeded.\nSuggested retry after 0.01s.")
                 self.say(session, f"after {self.refused[text]}")
+            case "tired" if text not in self.refused:  # refuses once, and then says nothing more
+                self.refused[text] = 1
+                raise Refused(429, "Quota exceeded.")
+            case "tired":
+                await self.misbehave("hang", session, text)
             case "meet":  # goes on once so many others are here
                 many, _, folder = (argument or "").partition(",")
                 Path(folder, f"{os.getpid()}-{session}").touch()

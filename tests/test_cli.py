@@ -106,7 +106,7 @@ def installed(folder: Path, name: str = "gemini") -> Path:
     return path
 
 
-def configuration(folder: Path, name: str = "gemini", settings: str = "", routing: str = "") -> Path:
+def configuration(folder: Path, name: str = "gemini", settings: str = "", routing: str = "", delay: str = "10ms") -> Path:
     file = folder / "interlingua.toml"
     file.write_text(f"""
 [routing]
@@ -119,15 +119,15 @@ url = "http://127.0.0.1:9"
 api_key_env = "CLI_KEY"
 [backends.cli.cli]
 command = "{installed(folder, name)}"
-retry_delay = "10ms"
+retry_delay = "{delay}"
 {settings}
 """)
     return file
 
 
 @asynccontextmanager
-async def gateway(folder: Path, name: str = "gemini", settings: str = "", routing: str = "") -> AsyncIterator[Cli]:
-    config = load(str(configuration(folder, name, settings, routing)), {"CLI_KEY": KEY, "PATH": os.environ["PATH"]})
+async def gateway(folder: Path, name: str = "gemini", **more: str) -> AsyncIterator[Cli]:
+    config = load(str(configuration(folder, name, **more)), {"CLI_KEY": KEY, "PATH": os.environ["PATH"]})
     async with running.gateway_of(config) as (served, url):
         cli = Cli(served, url)
         async with cli.http:
@@ -295,8 +295,14 @@ async def test_429_is_tried_again(cli: Cli):
 
 
 async def test_429_is_told_where_the_deadline_leaves_no_time(tmp_path: Path):
-    async with gateway(tmp_path, settings="max_retries = 1000", routing='deadline = "1s"') as cli:
-        answer = await cli.post("[[busy:1000]]")
+    async with gateway(tmp_path, delay="29s", routing='deadline = "20s"') as cli:
+        answer = await cli.post("[[busy:1]]")
+        assert answer.status_code == 429 and "Quota exceeded" in answer.text
+
+
+async def test_429_is_told_where_trying_again_takes_too_long(tmp_path: Path):
+    async with gateway(tmp_path, routing='first_byte = "1500ms"') as cli:
+        answer = await cli.post("[[tired]]")
         assert answer.status_code == 429 and "Quota exceeded" in answer.text
 
 

@@ -276,11 +276,11 @@ async def test_a_slow_body_is_no_stalled_one(whole: bool):
         await peer.answer(CHUNKED)
         for _ in range(10):
             await peer.send(b"1\r\na\r\n")
-            await asyncio.sleep(0.04)
+            await asyncio.sleep(0.12)
         await peer.send(b"0\r\n\r\n")
 
     async with serve(handler) as up, connect() as client:
-        reply = await post(client, up.origin, timeouts=Timeouts(idle=0.3))
+        reply = await post(client, up.origin, timeouts=Timeouts(idle=1.0))
         assert (await reply.read(LIMIT) if whole else b"".join(await pieces_of(reply))) == b"a" * 10
 
 
