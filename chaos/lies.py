@@ -19,8 +19,8 @@ from chaos.wires import PROTOCOLS, request
 NAME: Final = "lies"
 _GROWTH: Final = 96.0  # megabytes that may stay: what the allocator keeps of the largest answers
 _HELD: Final = 64.0  # that clients which do not read may cost
-_PEAK: Final = 600.0  # that one worker may ever have: a whole answer of 256 MiB, its limit, while it is put together; or
-_LARGE_AT_ONCE: Final = 5  # so many events of 64 MiB, theirs
+_PEAK: Final = 600.0  # that one worker may ever have: a whole answer of 256 MiB, its limit, or the large answers of 64 MiB
+_LARGE_AT_ONCE: Final = 5
 _SLOWEST: Final = 8.0  # seconds: the deadline is 6
 
 _BACK: Final = 4.0  # seconds: a breaker rests for one, and one request at a time probes

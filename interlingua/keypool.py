@@ -129,15 +129,15 @@ class _Limited:
 
 
 class _Key:
-    """Within the minute requests and tokens are counted; `day` is None where a day has no quota. It rests for all models until
-    `until`, and for those in `limited` until theirs."""
+    """Within the minute requests and tokens are counted, requests within its `day` too. It rests for all models until `until`,
+    and for those in `limited` until theirs."""
 
-    __slots__ = ("day", "limited", "minute", "number", "until")
+    __slots__ = ("limited", "minute", "number", "until")
 
     def __init__(self, number: int, rpm: int | None, rpd: int | None, tpm: int | None, lines: bytes | None) -> None:
         self.number = number
         self.minute = _Window(number, _MINUTE, _ENDLESS if rpm is None else rpm, _ENDLESS if tpm is None else tpm, lines)
-        self.day = self.minute.day = None if rpd is None else _Window(number, _DAY, rpd, _ENDLESS)
+        self.minute.day = None if rpd is None else _Window(number, _DAY, rpd, _ENDLESS)
         self.until = 0.0
         self.limited: dict[str, _Limited] = {}
 
@@ -145,7 +145,8 @@ class _Key:
         longest = max(0.0, self.until - now, self.minute.wait(tokens, now))
         if (limited := self.limited.get(model)) is not None:
             longest = max(longest, limited.until - now)
-        return longest if self.day is None else max(longest, self.day.wait(0, now))
+        day = self.minute.day
+        return longest if day is None else max(longest, day.wait(0, now))
 
     def rest(self, now: float, model: str) -> Rest:
         """Why it is not free."""
@@ -241,9 +242,9 @@ class KeyPool:
         slot, tokens = minute.slot(now), min(tokens, minute.token_room)
         minute.free -= 1
         minute.left -= tokens
-        if key.day is not None:
-            key.day.slot(now)
-            key.day.free -= 1
+        if (day := minute.day) is not None:
+            day.slot(now)
+            day.free -= 1
         if self._begun and minute.after is not self._turn:
             self._tally[self._places[reason]] += 1.0
         self._begun = self.tight = True
@@ -316,7 +317,7 @@ class KeyPool:
         if models := sorted(filter(None, resting)):
             told["models"] = models
         rpm, rpd, tpm = self._limits
-        free = {"rpm": key.minute.free, "rpd": key.day.free if key.day is not None else 0, "tpm": key.minute.left}
+        free = {"rpm": key.minute.free, "rpd": day.free if (day := key.minute.day) is not None else 0, "tpm": key.minute.left}
         limits = {"rpm": rpm, "rpd": rpd, "tpm": tpm}
         left = {name: max(0, free[name]) for name, limit in limits.items() if limit is not None}
         return told | {"left": left} if left else told
